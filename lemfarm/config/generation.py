@@ -1,0 +1,141 @@
+"""What generates, and how: the sections `model`, `kernel`, `sampling` and `farm`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_serializer
+
+from lemfarm.config.base import FOLDER, File, Section, Share, rule
+from lemfarm.engines.base import Placement
+
+
+class MlxModel(Section):
+    """A model that this farm runs itself, with MLX."""
+
+    engine: Literal["mlx"] = Field(description="MLX, on Apple Silicon or (slowly) on Linux.")
+    path: str = Field(
+        min_length=1,
+        description="A folder with weights and tokenizer, relative to this file, or the id of a model on the hub.",
+    )
+    revision: str | None = Field(default=None, description="The commit of a hub model; null: the newest that is found.")
+
+    @field_validator("path")
+    @classmethod
+    def _folder_or_hub_id(cls, path: str, info: ValidationInfo) -> str:
+        """An existing folder becomes absolute; what is spelled as a path must exist; the rest is a hub id."""
+        if info.context is None:
+            return path
+        folder = Path(info.context[FOLDER], Path(path).expanduser()).resolve()
+        if folder.is_dir():
+            return str(folder)
+        if path.startswith((".", "/", "~")) or path.count("/") > 1:
+            raise rule(f"there is no folder {folder}, and a hub id would read like owner/name")
+        return path
+
+
+class SimulatedModel(Section):
+    """No model: text made from the seed, which passes through the real scorers and gates. For rehearsals and tests."""
+
+    engine: Literal["simulated"] = Field(description="Deterministic text without a model.")
+    path: str = Field(default="simulated", min_length=1, description="A name; workers serve the model of this name.")
+    tokens_per_second: float = Field(
+        default=200.0, ge=0, description="Decode rate of one answer; 0: no waiting at all."
+    )
+    first_token_seconds: float = Field(default=0.0, ge=0, description="Seconds before the first token of an answer.")
+    mean_tokens: int = Field(default=200, ge=1, description="Mean length of an answer, in tokens.")
+    quality: Share = Field(
+        default=0.5, description="How rich the text is, from 0 (fails the gates) to 1 (passes them)."
+    )
+    failure_rate: Share = Field(default=0.0, description="Share of samples on which the engine raises an error.")
+    crash_rate: Share = Field(default=0.0, description="Share of samples that kill the worker process.")
+    slots: int = Field(default=8, ge=1, description="How many answers are in the making at once, per worker.")
+
+
+class OpenAiModel(Section):
+    """A model behind an endpoint that speaks the OpenAI protocol. Not available yet."""
+
+    engine: Literal["openai"] = Field(description="An OpenAI-compatible endpoint. Not available yet.")
+    base_url: str = Field(description="Address of the endpoint, up to and with /v1.")
+    model: str = Field(description="The name by which the endpoint knows the model.")
+
+    @field_validator("engine")
+    @classmethod
+    def _refuse(cls, engine: str) -> str:
+        raise rule(f"{engine} is not available yet; use mlx or simulated")
+
+
+# Tags name the model of their branch in angle brackets: error messages tell by them a branch from a key.
+_ENGINE_TAGS = {"mlx": "<MlxModel>", "simulated": "<SimulatedModel>", "openai": "<OpenAiModel>"}
+
+
+def _engine_tag(value: object) -> str | None:
+    engine = value.get("engine") if isinstance(value, Mapping) else getattr(value, "engine", None)
+    return _ENGINE_TAGS.get(engine) if isinstance(engine, str) else None
+
+
+Model = Annotated[
+    Annotated[MlxModel, Tag("<MlxModel>")]
+    | Annotated[SimulatedModel, Tag("<SimulatedModel>")]
+    | Annotated[OpenAiModel, Tag("<OpenAiModel>")],
+    Discriminator(
+        _engine_tag,
+        custom_error_type="engine",
+        custom_error_message="a model needs `engine: mlx`, `engine: simulated` or `engine: openai`",
+    ),
+]
+
+
+class KernelConfig(Section):
+    """The system prompt whose effect is distilled."""
+
+    file: File = Field(description="The kernel's text, sent as it stands (JSON too), relative to this file.")
+    placement: Annotated[Placement, Field(strict=False)] = Field(
+        default=Placement.SYSTEM,
+        description="system: a system message, before the user message where the template refuses one; "
+        "user: before the first user message; none: nowhere.",
+    )
+
+
+Temperature = Annotated[float, Field(ge=0, le=5, description="0 is greedy; higher is more varied.")]
+TopP = Annotated[float, Field(gt=0, le=1, description="Draw from the likeliest tokens that make up this share.")]
+MaxTokens = Annotated[int, Field(ge=1, description="Longest answer, in tokens; a longer one is cut and 'truncated'.")]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="All samples' seeds derive from it.")]
+
+
+class SamplingConfig(Section):
+    """How tokens are drawn."""
+
+    temperature: Temperature = 0.8
+    top_p: TopP = 0.95
+    max_tokens: MaxTokens = 1024
+    seed: Seed = 42
+
+
+class SamplingOverride(Section):
+    """Keys of `sampling` that one phase replaces; the others hold as they are."""
+
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_tokens: MaxTokens | None = None
+    seed: Seed | None = None
+
+    @model_serializer
+    def given(self) -> dict[str, float | int]:
+        """Only the keys that replace something."""
+        return {name: value for name, value in self if value is not None}
+
+
+class FarmConfig(Section):
+    """How the farm treats its workers and their failures."""
+
+    lease_seconds: float = Field(
+        default=90.0, ge=1, description="Seconds a worker's claim on a sample holds unless renewed."
+    )
+    retries: int = Field(
+        default=3, ge=0, description="How often a sample is tried again after the engine failed on it."
+    )
+    stop_at_error_rate: float = Field(
+        default=0.5, gt=0, le=1, description="The run stops when this share of the recent work failed."
+    )
+    deadline_seconds: float = Field(default=3600.0, gt=0, description="Longest time one answer may take, in seconds.")

@@ -1,0 +1,223 @@
+"""A phase of the curriculum: probes, gates, quota, training.
+
+Keys whose machinery is not there yet are parsed, and refused where they would change what happens, so that nobody
+waits for an effect that cannot come.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from lemfarm.config.base import AtLeastOne, File, Name, ScorerName, Section, Share, rule
+from lemfarm.config.generation import KernelConfig, SamplingOverride
+
+
+class ScoreGate(Section):
+    """Accepts a sample whose score is at least a threshold. A threshold belongs to one scorer, never to another."""
+
+    scorer: ScorerName = Field(description="The scorer's name, for example v2-distill.")
+    at_least: float = Field(description="The lowest score that passes.")
+
+
+class TruncatedGate(Section):
+    """What happens to an answer that was cut at max_tokens."""
+
+    truncated: Literal["reject", "keep"]
+
+
+class LoopingGate(Section):
+    """What happens to an answer that was cut because it began to repeat itself."""
+
+    looping: Literal["reject", "keep"]
+
+
+class MinCharsGate(Section):
+    """Rejects an answer that is shorter than a number of characters, white space at its ends not counted."""
+
+    min_chars: AtLeastOne
+
+
+_GATE_TAGS = {
+    "scorer": "<ScoreGate>",
+    "truncated": "<TruncatedGate>",
+    "looping": "<LoopingGate>",
+    "min_chars": "<MinCharsGate>",
+}
+
+
+def _gate_tag(value: object) -> str | None:
+    keys = value if isinstance(value, Mapping) else getattr(type(value), "model_fields", ())
+    return next((tag for key, tag in _GATE_TAGS.items() if key in keys), None)
+
+
+Gate = Annotated[
+    Annotated[ScoreGate, Tag("<ScoreGate>")]
+    | Annotated[TruncatedGate, Tag("<TruncatedGate>")]
+    | Annotated[LoopingGate, Tag("<LoopingGate>")]
+    | Annotated[MinCharsGate, Tag("<MinCharsGate>")],
+    Discriminator(
+        _gate_tag,
+        custom_error_type="gate",
+        custom_error_message="a gate is one of {scorer: NAME, at_least: NUMBER}, {truncated: reject}, "
+        "{looping: reject}, {min_chars: NUMBER}",
+    ),
+]
+
+
+class QuotaConfig(Section):
+    """How many accepted samples a phase wants."""
+
+    accepted: AtLeastOne = Field(description="Accepted samples that make the phase full.")
+    at_most_per_probe: AtLeastOne | None = Field(
+        default=None,
+        description="No more accepted samples than this of one probe, all its variants together; null: no cap.",
+    )
+    enough: AtLeastOne = Field(
+        default_factory=lambda given: given.get("accepted", 1),
+        description="Accepted samples that will do when the grid is used up; left out: `accepted`.",
+    )
+    when_exhausted: Literal["hold", "train"] = Field(
+        default="hold",
+        description="What to do when the grid is used up with enough, but not all: wait for a person, or train.",
+    )
+    stop_when_full: bool = Field(default=True, description="Skip the pending samples of a phase that is full.")
+    give_up_below: Share = Field(
+        default=0.0, description="Give up on a probe whose chance falls below this; 0: never. Not available yet."
+    )
+    select: Literal["first", "best"] = Field(
+        default="first",
+        description="Which accepted samples are trained on: the first by sample index, or the best by score.",
+    )
+
+    @field_validator("enough")
+    @classmethod
+    def _within_accepted(cls, enough: int, info: ValidationInfo) -> int:
+        accepted = info.data.get("accepted", enough)
+        if enough > accepted:
+            raise rule(f"should be at most `accepted`: {enough} > {accepted}")
+        return enough
+
+    @field_validator("give_up_below")
+    @classmethod
+    def _never_gives_up(cls, share: float) -> float:
+        if share > 0:
+            raise rule("giving up on probes is not available yet; leave it at 0.0")
+        return share
+
+
+class ReviewConfig(Section):
+    """Samples that a person looks at. Not available yet."""
+
+    share: Share = Field(
+        default=0.0, description="Share of the accepted samples that a person reviews. Not available yet."
+    )
+    before_training: bool = Field(default=False, description="Train only when they are reviewed. Not available yet.")
+
+    @field_validator("share", "before_training")
+    @classmethod
+    def _refuse(cls, value: float | bool) -> float | bool:
+        if value:
+            raise rule("review is not available yet; leave it at " + ("false" if value is True else "0.0"))
+        return value
+
+
+class ExternalConfig(Section):
+    """Answers from elsewhere that are mixed into the training data. Not available yet."""
+
+    share: Share = Field(
+        default=0.0, description="Share of the training rows that come from the files. Not available yet."
+    )
+    files: tuple[File, ...] = Field(default=(), description="JSONL files with `messages`. Not available yet.")
+
+    @field_validator("share", "files")
+    @classmethod
+    def _refuse(cls, value: object) -> object:
+        if value:
+            raise rule("external answers are not available yet; leave this key out")
+        return value
+
+
+class PhaseTrainConfig(Section):
+    """How long and how strongly one phase trains. Iterations count optimizer updates."""
+
+    iterations: AtLeastOne = Field(
+        description="Optimizer updates; each sees batch_size x grad_accumulation_steps examples."
+    )
+    learning_rate: float = Field(gt=0, lt=1, description="Step size of the optimizer.")
+    steps_per_eval: AtLeastOne = Field(default=10, description="Optimizer updates between two validations.")
+    save_every: AtLeastOne = Field(default=25, description="Optimizer updates between two checkpoints.")
+    max_seq_length: AtLeastOne = Field(
+        default=4096, description="Longest row, prompt and answer, in tokens; a longer row is left out, never cut."
+    )
+
+
+class BaselineMean(Section):
+    """Bounds for the mean score without the kernel after a phase."""
+
+    at_least: float = Field(description="The phase passes from this mean on.")
+    fail_below: float = Field(description="Below this mean the phase is rolled back.")
+
+
+class GateAfterConfig(Section):
+    """What must hold after a phase was trained. Not available yet."""
+
+    baseline_mean: BaselineMean | None = Field(default=None, description="Bounds for the mean without the kernel.")
+    not_below_base: tuple[str, ...] = Field(
+        default=(), description="Ids of probes that must not score below the base model."
+    )
+
+
+def _kernel_tag(value: object) -> str | None:
+    if isinstance(value, str):
+        return "<inherit>"
+    return "<KernelConfig>" if isinstance(value, Mapping | KernelConfig) else None
+
+
+PhaseKernel = Annotated[
+    Annotated[Literal["inherit"], Tag("<inherit>")] | Annotated[KernelConfig, Tag("<KernelConfig>")],
+    Discriminator(
+        _kernel_tag,
+        custom_error_type="kernel",
+        custom_error_message="should be `inherit`, null or {file: FILE, placement: system}",
+    ),
+]
+
+
+class PhaseConfig(Section):
+    """A step of the curriculum: probes, gates, quota, training."""
+
+    name: Name = Field(description="The phase's name, unique in the file.")
+    probes: tuple[File, ...] = Field(min_length=1, description="Probe files (JSONL), relative to this file.")
+    kernel: PhaseKernel | None = Field(
+        default="inherit", description="inherit: the file's kernel; null: none; or its own."
+    )
+    sampling: SamplingOverride | None = Field(default=None, description="Keys of `sampling` that this phase replaces.")
+    generate_with: Literal["base", "promoted"] = Field(
+        default="base",
+        description="base: the model as it is; promoted: with the last promoted adapter (not available yet).",
+    )
+    samples: AtLeastOne = Field(description="Answers per variant of each probe.")
+    gates: tuple[Gate, ...] = Field(
+        default=(), description="All must pass for a sample to be accepted; the first that fails is the reason."
+    )
+    quota: QuotaConfig = Field(description="How many accepted samples the phase wants.")
+    review: ReviewConfig = Field(default=ReviewConfig(), description="Samples for a person. Not available yet.")
+    external: ExternalConfig = Field(default=ExternalConfig(), description="Answers from elsewhere. Not available yet.")
+    train: PhaseTrainConfig | None = Field(default=None, description="How the phase trains; null: it only generates.")
+    gate_after: GateAfterConfig | None = Field(
+        default=None, description="What must hold afterwards. Not available yet."
+    )
+
+    @field_validator("generate_with")
+    @classmethod
+    def _base_only(cls, value: str) -> str:
+        if value != "base":
+            raise rule(f"{value} is not available yet; use base")
+        return value
+
+    @field_validator("gate_after")
+    @classmethod
+    def _no_gate_after(cls, value: GateAfterConfig | None) -> None:
+        if value is not None:
+            raise rule("gates after training are not available yet; leave this key out")

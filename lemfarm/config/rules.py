@@ -1,0 +1,205 @@
+"""Rules between the sections of a run file, and what is allowed but hardly wanted.
+
+A broken rule keeps the file from being used; a warning is only shown. The rules look at whichever sections are valid
+by themselves, so that one bad key does not hide what else is wrong.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from lemfarm.config.phase import PhaseConfig
+from lemfarm.config.run import EvaluateConfig, RunConfig, TrainConfig
+from lemfarm.config.source import Problem
+from lemfarm.errors import ProbeError
+from lemfarm.probes import Variant, read_probes
+
+HARDLY = 0.6
+"""Share of the grid above which a quota is hardly ever filled: 20 to 50 % of the samples usually pass (design.md 7)."""
+
+CHARACTERS_PER_TOKEN = 3.0
+"""A cautious figure for texts whose tokenizer is not at hand; English has about four."""
+
+TEMPLATE_TOKENS = 16
+"""What a chat template adds around a prompt and its answer, rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The sections of a file that are valid by themselves; phases with their position in the file."""
+
+    phases: Sequence[tuple[int, PhaseConfig]]
+    trains: bool
+    evaluate: EvaluateConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What the probes of a phase allow: all samples, those within at_most_per_probe, the longest prompt in tokens."""
+
+    probes: int
+    samples: int
+    reachable: int
+    longest_prompt: int
+
+
+def sections_of(config: RunConfig) -> Sections:
+    """All sections of a valid configuration."""
+    return Sections(tuple(enumerate(config.phases)), config.train is not None, config.evaluate)
+
+
+def grid_of(phase: PhaseConfig) -> Grid:
+    """Count the grid of a phase from its probe files. Raises ProbeError."""
+    probes = read_probes(phase.probes)
+    sizes = [len(probe.variants) * phase.samples for probe in probes]
+    cap = phase.quota.at_most_per_probe
+    return Grid(
+        probes=len(probes),
+        samples=sum(sizes),
+        reachable=sum(size if cap is None else min(size, cap) for size in sizes),
+        longest_prompt=max((_tokens(variant) for probe in probes for variant in probe.variants), default=0),
+    )
+
+
+def _tokens(variant: Variant) -> int:
+    return estimated_tokens(sum(len(message.content) for message in variant.messages))
+
+
+def estimated_tokens(characters: int) -> int:
+    """A cautious number of tokens for a text of that many characters."""
+    return ceil(characters / CHARACTERS_PER_TOKEN)
+
+
+def broken_rules(sections: Sections) -> list[Problem]:
+    """Every rule between sections that does not hold; reads the probe files."""
+    return [*_names(sections), *_train_section(sections), *_quotas(sections), *_evaluation(sections)]
+
+
+def _names(sections: Sections) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, phase in sections.phases:
+        if first.setdefault(phase.name, index) != index:
+            yield Problem(("phases", index, "name"), f"phase {first[phase.name]} has the name {phase.name!r} already")
+
+
+def _train_section(sections: Sections) -> Iterator[Problem]:
+    if sections.trains:
+        return
+    for index, phase in sections.phases:
+        if phase.train is not None:
+            text = "this phase trains, so the file needs a `train` section with the LoRA settings"
+            yield Problem(("phases", index, "train"), text, at_key=True)
+
+
+def _quotas(sections: Sections) -> Iterator[Problem]:
+    for index, phase in sections.phases:
+        try:
+            grid = grid_of(phase)
+        except ProbeError as error:
+            yield from _unreadable(("phases", index, "probes"), error)
+            continue
+        if phase.quota.accepted > grid.reachable:
+            yield Problem(("phases", index, "quota", "accepted"), _out_of_reach(phase, grid))
+
+
+def _out_of_reach(phase: PhaseConfig, grid: Grid) -> str:
+    text = f"{phase.quota.accepted} accepted samples cannot be had: {grid.probes} probes give {grid.samples} samples"
+    if grid.reachable == grid.samples:
+        return text + f" ({phase.samples} per variant); add probes, raise samples, or lower this"
+    cap = phase.quota.at_most_per_probe
+    return (
+        text + f", of which at_most_per_probe {cap} leaves {grid.reachable}; add probes, raise the cap, or lower this"
+    )
+
+
+def _evaluation(sections: Sections) -> Iterator[Problem]:
+    if sections.evaluate is None:
+        return
+    try:
+        read_probes([sections.evaluate.probes])
+    except ProbeError as error:
+        yield from _unreadable(("evaluate", "probes"), error)
+
+
+def _unreadable(path: tuple[str | int, ...], error: ProbeError) -> Iterator[Problem]:
+    return (Problem(path, line) for line in str(error).splitlines())
+
+
+def warnings_of(config: RunConfig) -> list[Problem]:
+    """What a valid configuration will hardly want. Raises ProbeError when a probe file has gone bad since."""
+    found: list[Problem] = []
+    context = _context_tokens(config)
+    for index, phase in enumerate(config.phases):
+        grid = grid_of(phase)
+        found += _hardly_filled(index, phase, grid)
+        found += _beyond_context(index, config, phase, grid, context)
+        if phase.train is not None:
+            found += _beyond_training(index, config, phase, grid)
+            found += _below_one_epoch(index, phase, config.train)
+    return found
+
+
+def _hardly_filled(index: int, phase: PhaseConfig, grid: Grid) -> Iterator[Problem]:
+    if phase.quota.accepted > HARDLY * grid.samples:
+        share = phase.quota.accepted / grid.samples
+        text = f"will hardly be filled: {share:.0%} of all {grid.samples} samples would have to pass the gates"
+        yield Problem(("phases", index, "quota", "accepted"), text)
+
+
+def _beyond_training(index: int, config: RunConfig, phase: PhaseConfig, grid: Grid) -> Iterator[Problem]:
+    answer = config.sampling_for(phase).max_tokens
+    row = answer + grid.longest_prompt + TEMPLATE_TOKENS
+    limit = phase.train.max_seq_length if phase.train else row
+    if row > limit:
+        text = (
+            f"an answer of max_tokens {answer} after the longest prompt (about {grid.longest_prompt} tokens) is longer "
+            f"than {limit}, and such rows are left out of training; use {row} here, or a lower max_tokens"
+        )
+        yield Problem(("phases", index, "train", "max_seq_length"), text)
+
+
+def _below_one_epoch(index: int, phase: PhaseConfig, train: TrainConfig | None) -> Iterator[Problem]:
+    if phase.train is None or train is None:
+        return
+    per_update = train.batch_size * train.grad_accumulation_steps
+    seen, accepted = phase.train.iterations * per_update, phase.quota.accepted
+    if seen < accepted:
+        text = (
+            f"is less than one epoch: {phase.train.iterations} updates see {seen} of {accepted} accepted samples; "
+            f"{ceil(accepted / per_update)} updates would see all"
+        )
+        yield Problem(("phases", index, "train", "iterations"), text)
+
+
+def _beyond_context(
+    index: int, config: RunConfig, phase: PhaseConfig, grid: Grid, context: int | None
+) -> Iterator[Problem]:
+    if context is None:
+        return
+    kernel = config.kernel_for(phase)
+    prompt = grid.longest_prompt + (_file_tokens(kernel.file) if kernel and kernel.placement != "none" else 0)
+    answer = config.sampling_for(phase).max_tokens
+    if prompt + answer + TEMPLATE_TOKENS > context:
+        text = (
+            f"max_tokens {answer} after a kernel and prompt of about {prompt} tokens may exceed "
+            f"the model's context of {context}; lower max_tokens"
+        )
+        yield Problem(("phases", index, "sampling", "max_tokens"), text)
+
+
+def _file_tokens(path: Path) -> int:
+    return estimated_tokens(len(path.read_text(encoding="utf-8", errors="replace")))
+
+
+def _context_tokens(config: RunConfig) -> int | None:
+    """The context of a model that lies in a folder here; None where that cannot be known without loading it."""
+    if config.model.engine != "mlx":
+        return None
+    try:
+        facts = json.loads((Path(config.model.path) / "config.json").read_text(encoding="utf-8"))
+        length = facts.get("text_config", facts).get("max_position_embeddings")
+    except (OSError, ValueError, AttributeError):
+        return None  # a hub id, or a folder that is no model: whoever loads it says so
+    return length if isinstance(length, int) else None

@@ -1,0 +1,170 @@
+"""Where the values of a configuration come from: a file, over it the environment, over that the flags.
+
+Whatever is found wrong later is reported at its source: `file:line:column`, the name of an environment variable, or
+the flag.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lemfarm import yaml_places
+from lemfarm.errors import ConfigError
+from lemfarm.yaml_places import Located, Place
+
+ENVIRONMENT_PREFIX = "LEMFARM__"
+FLAG = "--set"
+_SEPARATOR = "__"
+_ELSEWHERE = Place(1 << 30, 1)  # sorts what the environment and the flags say behind what the file says
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at a path; `at_key` points to the key instead of the value."""
+
+    path: yaml_places.Path
+    text: str
+    at_key: bool = False
+
+
+@dataclass(slots=True)
+class Source:
+    """One run file with its overrides. All sources are equal: where a value stood is no part of what it says."""
+
+    file: str = field(default="", compare=False)
+    located: Located = field(default_factory=Located, compare=False)
+    origins: dict[yaml_places.Path, str] = field(default_factory=dict, compare=False)
+    problems: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file; relative paths start here."""
+        return Path(self.file).absolute().parent
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The values as they stand after all overrides."""
+        value = self.located.value
+        return value if isinstance(value, dict) else {}
+
+    def tell(self, problem: Problem) -> str:
+        """The problem with its place: `file:line:column: path: what is wrong`."""
+        return _line(self.where(problem), problem.path, problem.text)
+
+    def where(self, problem: Problem) -> str:
+        """The place of the nearest thing on the path that was written somewhere; empty when nothing was."""
+        found = self._nearest(problem)
+        if isinstance(found, Place):
+            return f"{self.file}:{found.line}:{found.column}"
+        return found
+
+    def order(self, problem: Problem) -> Place:
+        """Sorts problems as they stand in the file, overrides last."""
+        found = self._nearest(problem)
+        return found if isinstance(found, Place) else _ELSEWHERE
+
+    def _nearest(self, problem: Problem) -> Place | str:
+        path, at_key = problem.path, problem.at_key
+        while True:
+            if path in self.origins:
+                return self.origins[path]
+            place = self.located.keys.get(path) if at_key else None
+            place = place or self.located.values.get(path)
+            if place is not None:
+                return place
+            if not path:
+                return self.file
+            path, at_key = path[:-1], True  # something is missing: show the key of what should hold it
+
+    def override(self, path: yaml_places.Path, value: object, origin: str) -> str | None:
+        """Put a value in place of what stands there; says what is wrong when nothing can stand there."""
+        holder: Any = self.located.value
+        for depth, part in enumerate(path):
+            here = path[:depth]
+            if isinstance(holder, list):
+                index = _index(part, holder)
+                if index is None:
+                    return f"{dotted(here)} has {len(holder)} entries, numbered from 0; there is no {part}"
+                part, path = index, (*here, index, *path[depth + 1 :])
+            elif not isinstance(holder, dict):
+                return f"{dotted(here)} is a single value and holds no keys"
+            if depth == len(path) - 1:
+                self._forget(path)
+                self.origins[path] = origin
+                holder[part] = value
+                return None
+            if isinstance(holder, dict) and holder.get(part) is None:
+                holder[part] = {}
+                self.origins[path[: depth + 1]] = origin
+            holder = holder[part]
+        return "names no key"
+
+    def _forget(self, path: yaml_places.Path) -> None:
+        """Drop the places of what is replaced."""
+        for places in (self.located.keys, self.located.values, self.origins):
+            for old in [old for old in places if old[: len(path)] == path]:
+                del places[old]
+
+
+def read_source(file: Path, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Source:
+    """Read a run file and lay the environment and the flags over it.
+
+    Raises ConfigError when the file cannot be read or is no YAML mapping; lesser problems are kept in the source.
+    """
+    source = Source(str(file), yaml_places.read_yaml(_text(file)))
+    faults = source.located.faults
+    for fault in sorted(faults, key=lambda fault: fault.place):
+        source.problems.append(_line(f"{file}:{fault.place.line}:{fault.place.column}", fault.path, fault.text))
+    if not isinstance(source.located.value, dict):
+        place = source.located.values.get(yaml_places.ROOT, Place(1, 1))
+        where = f"{file}:{place.line}:{place.column}"
+        raise ConfigError(source.problems or [f"{where}: a run file is a mapping of keys; see configs/ for examples"])
+    _lay_over(source, environ, overrides)
+    return source
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """A path as a person writes it: phases.0.quota.accepted."""
+    return ".".join(str(part) for part in path)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"{file}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError([f"{file}:{line}:1: not UTF-8 text"]) from error
+
+
+def _lay_over(source: Source, environ: Mapping[str, str], overrides: Mapping[str, object]) -> None:
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = name.removeprefix(ENVIRONMENT_PREFIX).lower().split(_SEPARATOR)
+            _override(source, tuple(path), environ[name], name)
+    for key, value in overrides.items():
+        _override(source, tuple(key.split(".")), value, f"{FLAG} {key}")
+
+
+def _override(source: Source, path: yaml_places.Path, value: object, origin: str) -> None:
+    """Text is read as YAML, so that numbers, null and whole sections can be given; the rest is taken as it is."""
+    if isinstance(value, str):
+        located = yaml_places.read_yaml(value)
+        source.problems += [_line(origin, path, fault.text) for fault in located.faults]
+        if located.faults:
+            return
+        value = located.value
+    wrong = source.override(path, value, origin)
+    if wrong:
+        source.problems.append(f"{origin}: {wrong}")
+
+
+def _index(part: str | int, holder: list[Any]) -> int | None:
+    text = str(part)
+    return int(text) if text.isdecimal() and int(text) < len(holder) else None
+
+
+def _line(where: str, path: yaml_places.Path, text: str) -> str:
+    return ": ".join(part for part in (where, dotted(path), text) if part)

@@ -1,0 +1,253 @@
+"""Connections, transactions and the two dialects, SQLite and PostgreSQL.
+
+SQLite runs in WAL mode on a local disk; a transaction that writes begins with BEGIN IMMEDIATE, because a read that
+turns into a write ignores the busy timeout. Results are written with synchronous=FULL, so that a stored sample
+survives a power cut; claims and renewals with NORMAL, since a lost claim costs nothing.
+
+All times are the database's own: machines of a farm need not agree on the hour. SQLite's `unixepoch('subsec')` is
+NULL before 3.42, so julianday it is.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from lemfarm.errors import DatabaseDown, InputError, NoSpace, VersionError
+
+SCHEMA_HEAD = "0001"
+BUSY_SECONDS = 30.0
+_MIGRATION_LOCK = 0x1E3F_A531
+_WRITES = "lemfarm_writes"
+
+
+class Database:
+    """One database of a farm, safe to share between threads."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = url
+        parsed = _parse(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.now = _NOW_SQLITE if self.is_sqlite else _NOW_POSTGRES
+        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises DatabaseDown."""
+        with _translated(self.url), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A transaction that writes, committed at the end; `durable` survives a power cut. Raises DatabaseDown, NoSpace."""
+        with _translated(self.url), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.execution_options(**{_WRITES: "FULL" if durable else "NORMAL"})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session whose objects are written in one transaction at the end. Raises as `write`."""
+        with self.write() as connection, Session(bind=connection, expire_on_commit=False) as session:
+            yield session
+            session.flush()
+
+    def clock(self) -> float:
+        """Seconds since 1970 by the database's clock."""
+        with self.read() as connection:
+            return float(connection.execute(text(f"SELECT {self.now}")).scalar_one())
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+    def require_current(self) -> None:
+        """Refuse a schema that this version does not know. Raises VersionError, DatabaseDown."""
+        found = self.schema()
+        if found == SCHEMA_HEAD:
+            return
+        if found is None:
+            raise VersionError(
+                f"{redact(self.url)} holds no lemfarm tables yet. Start a run, or `lemfarm up`, on the head node first."
+            )
+        raise VersionError(_version_text(self.url, found))
+
+    def schema(self) -> str | None:
+        """The revision the tables are at, or none where there are no tables."""
+        with self.read() as connection:
+            if not _has_table(connection, "alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's schema; safe to call from several processes at once."""
+        found = self.schema()
+        if found == SCHEMA_HEAD:
+            return
+        if found is not None and found > SCHEMA_HEAD:
+            raise VersionError(_version_text(self.url, found))
+        with self._migration_lock():
+            if self.schema() != SCHEMA_HEAD:
+                _upgrade(self.engine)
+
+    @contextmanager
+    def _migration_lock(self) -> Iterator[None]:
+        if self.is_sqlite:
+            from filelock import FileLock
+
+            with FileLock(f"{make_url(self.url).database}.migrating", timeout=60):
+                yield
+            return
+        with _translated(self.url), self.engine.connect() as connection, connection.begin():
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            yield
+
+
+def open_database(url: str, *, migrate: bool = False) -> Database:
+    """Open a database and make sure that its schema is this version's, migrating when asked."""
+    database = Database(url)
+    if migrate:
+        database.migrate()
+    else:
+        database.require_current()
+    return database
+
+
+def redact(url: str) -> str:
+    """The URL without its password, for messages."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def schema_status(url: str) -> str:
+    """One word for doctor: current, empty, older or newer."""
+    found = Database(url).schema()
+    if found is None:
+        return "empty"
+    if found == SCHEMA_HEAD:
+        return "current"
+    return "newer" if found > SCHEMA_HEAD else "older"
+
+
+_NOW_SQLITE = "((julianday('now') - 2440587.5) * 86400.0)"
+_NOW_POSTGRES = "extract(epoch from clock_timestamp())::double precision"
+
+
+def _parse(url: str) -> Any:
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise InputError(
+            f"not a database URL: {error}. Write sqlite:////path/farm.db or postgresql://user@host/name."
+        ) from error
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise InputError(f"{parsed.get_backend_name()} databases are not supported: use sqlite or postgresql.")
+    return parsed
+
+
+def _sqlite(url: str) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        _make_parent(Path(path))
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=5, max_overflow=100
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        synchronous = connection.get_execution_options().get(_WRITES)
+        if synchronous is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: str, pool_size: int) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    connect = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "options": "-c lock_timeout=30000 -c idle_in_transaction_session_timeout=60000",
+    }
+    return create_engine(parsed, connect_args=connect, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoSpace(
+            f"cannot create {path.parent}: {error.strerror}. Choose another folder with LEMFARM_HOME or --database."
+        ) from error
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _plain(url, error) from error
+
+
+def _plain(url: str, error: DBAPIError) -> Exception:
+    """Say in our own words what a driver's error means; a programming error stays what it is."""
+    said = str(error.orig)
+    if "disk is full" in said or "No space left" in said:
+        return NoSpace(f"{redact(url)}: {said}. Free some space; results wait in the spool meanwhile.")
+    if "readonly" in said or "unable to open" in said:
+        return NoSpace(f"{redact(url)}: {said}. The folder must exist and be writable.")
+    if "malformed" in said or "not a database" in said:
+        return InputError(f"{redact(url)}: {said}. This is not a lemfarm database; name another with --database.")
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return DatabaseDown(f"{redact(url)}: {said.strip()}")
+    return error
+
+
+def _has_table(connection: Connection, name: str) -> bool:
+    from sqlalchemy import inspect
+
+    return inspect(connection).has_table(name)
+
+
+def _version_text(url: str, found: str) -> str:
+    from lemfarm import __version__
+
+    way = "newer than" if found > SCHEMA_HEAD else "older than"
+    step = (
+        "Update lemfarm on this machine." if found > SCHEMA_HEAD else "Run `lemfarm up` on the head node to migrate it."
+    )
+    return f"{redact(url)} has schema {found}, {way} the {SCHEMA_HEAD} of lemfarm {__version__}. {step}"
+
+
+def alembic_config(engine: Engine | None = None) -> Any:
+    """Alembic's configuration for our migrations folder, bound to an engine when one is given."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["engine"] = engine
+    return config
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command
+
+    command.upgrade(alembic_config(engine), "head")

@@ -1,0 +1,30 @@
+"""What turns requests into text. `base` is the seam; the engines themselves are imported when one is opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lemfarm.errors import ModelError
+
+if TYPE_CHECKING:
+    from lemfarm.config import MlxModel, SimulatedModel
+    from lemfarm.engines.base import Engine
+
+__all__ = ["open_engine"]
+
+
+def open_engine(model: "MlxModel | SimulatedModel", *, folder: Path | None, slots: int | None) -> "Engine":
+    """Make the engine that a run file names, not loaded yet.
+
+    `folder` is where the model's weights lie on this machine (an MLX model needs one); `slots` none lets the engine
+    choose. Raises ModelError where the folder is missing.
+    """
+    if model.engine == "simulated":
+        from lemfarm.engines.simulated import SimulatedEngine
+
+        settings = model.model_dump(exclude={"engine", "path"})
+        return SimulatedEngine(**settings | ({"slots": slots} if slots else {}))
+    if folder is None:
+        raise ModelError(f"model {model.path}: no folder on this machine holds it; name one with --model ID=FOLDER")
+    from lemfarm.engines.mlx import MlxEngine
+
+    return MlxEngine(folder, slots=slots)

@@ -1,0 +1,137 @@
+"""What turns a request into text: the one seam between the farm and a model.
+
+An engine is driven from one thread only. It holds up to `slots` live sequences; `step()` advances all of them by
+one token (or one small slice of work) and hands back those that ended. The farm's engine thread, the tests and the
+benchmarks all drive it the same way:
+
+    engine.load()
+    engine.add(request)
+    while waiting:
+        for finished in engine.step(): ...
+    engine.unload()
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from lemfarm.errors import SampleError
+
+
+class FinishReason(StrEnum):
+    """Why a sequence ended."""
+
+    STOP = "stop"  #: the model ended it
+    LENGTH = "length"  #: max_tokens reached: the answer is truncated
+    REPETITION = "repetition"  #: it began to loop and was cut
+    CANCELLED = "cancelled"  #: the farm took it out; there is no result
+
+
+class Placement(StrEnum):
+    """Where the kernel goes."""
+
+    SYSTEM = "system"  #: a system message; before the user message where the template refuses one
+    USER = "user"  #: before the first user message, with a blank line between
+    NONE = "none"  #: nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a dialogue; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy."""
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_tokens: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that an engine needs for one sample. `adapter` is a folder with LoRA weights, or none for the base model."""
+
+    sample_id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+    kernel: str | None = None
+    placement: Placement = Placement.SYSTEM
+    adapter: Path | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished answer and how it came about. Times in seconds, rates in tokens per second."""
+
+    text: str
+    finish_reason: FinishReason
+    thoughts: str = ""
+    token_ids: tuple[int, ...] = ()
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    time_to_first_token: float = 0.0
+    seconds: float = 0.0
+    tokens_per_second: float = 0.0
+    placement: Placement = Placement.NONE
+    batch_mates: tuple[str, ...] = ()
+    seed: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sequence that left the engine: a completion, or the error that ended it."""
+
+    sample_id: str
+    completion: Completion | None = None
+    error: SampleError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What a loaded engine says of itself: shown by status and doctor, stored with the worker row."""
+
+    engine: str
+    slots: int
+    model_hash: str | None = None
+    context_tokens: int | None = None
+    weights_bytes: int = 0
+    bytes_per_sample: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """The protocol; every call comes from the one thread that also called `load`."""
+
+    @property
+    def slots(self) -> int:
+        """How many sequences it decodes at once; known after `load`."""
+
+    def load(self) -> EngineFacts:
+        """Load the model (again, after `unload`). Raises ModelError with what to do next."""
+
+    def unload(self) -> None:
+        """Free the model's memory; live sequences are forgotten without a result."""
+
+    def add(self, request: Request) -> None:
+        """Take a request in; its sequence joins the batch at a following `step`. Never raises for a bad request:
+        that comes back as `Finished` with an error."""
+
+    def step(self) -> Sequence[Finished]:
+        """Advance every live sequence a little; returns those that ended. With nothing live, returns at once."""
+
+    def remove(self, sample_id: str) -> None:
+        """Take a sequence out without a result; an unknown id is no error."""
+
+    def close(self) -> None:
+        """Unload and release what the thread holds; the engine is not used again."""

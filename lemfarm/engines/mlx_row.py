@@ -1,0 +1,71 @@
+"""One request on its way through the MLX engine, from prompt to completion."""
+
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from lemfarm.engines.base import Completion, FinishReason, Placement, Request
+from lemfarm.engines.mlx_prefill import Prompt
+from lemfarm.engines.repetition import LoopDetector
+from lemfarm.prompts import split_thoughts
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """Times are readings of `perf_counter`; `uid` is the batch's name for it, once it has joined one.
+
+    The clock starts when the engine begins to work on the request, with its prefill or its place in the batch, not
+    when it was handed in: waiting for a place says nothing about the model.
+    """
+
+    request: Request
+    prompt: Prompt
+    placement: Placement
+    thought_tag: str = ""
+    uid: int = -1
+    cached_tokens: int | None = None
+    started: float = 0.0
+    first_token: float = 0.0
+    tokens: list[int] = field(default_factory=list)
+    mates: set[str] = field(default_factory=set)
+    _loops: LoopDetector = field(default_factory=LoopDetector)
+
+    @property
+    def id(self) -> str:
+        """The sample's id."""
+        return self.request.sample_id
+
+    def begin(self) -> None:
+        """Start the clock, unless it runs."""
+        self.started = self.started or perf_counter()
+
+    def take(self, token: int, ended: str | None) -> FinishReason | None:
+        """Note one token and what the batch said of it; return the reason if the row ends with it."""
+        self.first_token = self.first_token or perf_counter()
+        if ended == "stop":
+            return FinishReason.STOP  # the token is the stop token itself, no part of the answer
+        self.tokens.append(token)
+        looping = self._loops.push(token)
+        if ended == "length":
+            return FinishReason.LENGTH
+        return FinishReason.REPETITION if looping else None
+
+    def complete(self, text: str, reason: FinishReason, versions: dict[str, str]) -> Completion:
+        """Sum up what came of it."""
+        now = perf_counter()
+        answer, thoughts = split_thoughts(self.thought_tag + text)
+        decoding = now - self.first_token
+        return Completion(
+            text=answer,
+            thoughts=thoughts,
+            finish_reason=reason,
+            token_ids=tuple(self.tokens),
+            prompt_tokens=len(self.prompt.tokens),
+            cached_tokens=self.cached_tokens or 0,
+            time_to_first_token=self.first_token - self.started,
+            seconds=now - self.started,
+            tokens_per_second=(len(self.tokens) - 1) / decoding if len(self.tokens) > 1 and decoding > 0 else 0.0,
+            placement=self.placement,
+            batch_mates=tuple(sorted(self.mates)),
+            seed=self.request.seed,
+            versions=versions,
+        )

@@ -1,0 +1,417 @@
+"""Where every sample stands, and the only module that writes it.
+
+Every change of state is one guarded UPDATE: it names the state it expects, and the epoch where a claim is meant, so
+that a late word of a worker that lost its lease changes nothing. Messages are hints; what counts is what is written
+here. A complete result is the exception that makes the farm lose nothing: it is accepted for any sample that is not
+done, whatever its state or epoch.
+
+    pending -> leased -> done | failed
+    pending -> skipped -> pending
+    leased  -> pending            (released, reaped, its worker died, or a retry)
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lemfarm.database import Database
+from lemfarm.identity import canonical_json
+from lemfarm.records import Sample
+from lemfarm.work import Balance, Claim, Planned, PlannedSample, Result, ScoredBy, Sighting
+
+Item = TypeVar("Item")
+
+RETRY_SECONDS = 2.0
+_CHUNK = 500
+
+#: A sample that goes back is not needed any more when its run was cancelled meanwhile.
+_BACK = """CASE WHEN (SELECT state FROM run WHERE run.id = sample.run_id) = 'cancelled'
+           THEN 'skipped' ELSE 'pending' END"""
+_BACK_REASON = (
+    "CASE WHEN (SELECT state FROM run WHERE run.id = sample.run_id) = 'cancelled' THEN 'cancelled' ELSE '' END"
+)
+_FREE = "owner = NULL, lease_expires = 0, wave = NULL"
+
+
+@dataclass
+class Ledger:
+    """The states of all samples in one database; safe to share between threads."""
+
+    database: Database
+    _now: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._now = self.database.now
+
+    # ---- planning
+
+    def plan(self, run_id: int, purpose: str, rows: Sequence[PlannedSample]) -> Planned:
+        """Make the run's rows of one purpose those of the plan: add missing ones, mark what left it as superseded,
+        take back what returned to it. Repeating it changes nothing."""
+        with self.database.write() as connection:
+            before = _count(connection, "run_id = :run", {"run": run_id})
+            self._insert(connection, rows)
+            added = _count(connection, "run_id = :run", {"run": run_id}) - before
+            known = _ids(connection, "run_id = :run AND purpose = :purpose AND NOT superseded", run_id, purpose)
+            gone = _ids(connection, "run_id = :run AND purpose = :purpose AND superseded", run_id, purpose)
+            wanted = {row.id for row in rows}
+            superseded = _mark(connection, known - wanted, "superseded = true, wave = NULL")
+            restored = _mark(connection, gone & wanted, "superseded = false")
+            return Planned(added, superseded, restored)
+
+    def _insert(self, connection: Connection, rows: Sequence[PlannedSample]) -> None:
+        dialect = sqlite if self.database.is_sqlite else postgresql
+        table = Sample.__table__  # type: ignore[attr-defined]
+        statement = dialect.insert(table).on_conflict_do_nothing()  # type: ignore[attr-defined]
+        for chunk in _chunks(rows, 5000):
+            connection.execute(statement, [_row_values(row) for row in chunk])
+
+    def send(self, sample_ids: Iterable[str], wave: int) -> int:
+        """Note that messages of this wave are in the queue for these pending samples."""
+        with self.database.write() as connection:
+            return _mark(connection, sample_ids, f"wave = {int(wave)}", "state = 'pending'")
+
+    def forget_messages(self, run_id: int) -> int:
+        """The queue lost its messages: pending samples are to be sent again."""
+        return self._change("wave = NULL", "run_id = :run AND state = 'pending' AND wave IS NOT NULL", {"run": run_id})
+
+    # ---- the life of a claim
+
+    def claim(self, sample_id: str, worker_id: str, lease_seconds: float) -> Claim | None:
+        """Lease a pending sample of an active run; none when it is not to be had: acknowledge the message and forget it."""
+        with self.database.write() as connection:
+            row = connection.execute(
+                text(
+                    f"""UPDATE sample SET state = 'leased', owner = :worker, epoch = epoch + 1,
+                        lease_expires = {self._now} + :lease
+                        WHERE id = :id AND state = 'pending' AND NOT superseded AND not_before <= {self._now}
+                        AND run_id IN (SELECT id FROM run WHERE state = 'active')
+                        RETURNING epoch, run_id, phase_id, purpose, variant_id, sample_index, kernel_hash, adapter_id,
+                        placement, sampling, seed, deaths"""
+                ).columns(sampling=Sample.__table__.c.sampling.type),  # type: ignore[attr-defined]
+                {"id": sample_id, "worker": worker_id, "lease": lease_seconds},
+            ).one_or_none()
+            if row is None:
+                return None
+            claim = Claim(sample_id=sample_id, **row._mapping)
+            connection.execute(
+                text(
+                    f"""INSERT INTO attempt (sample_id, epoch, worker_id, alone, started, ending, error, generation)
+                        VALUES (:id, :epoch, :worker, :alone, {self._now}, '', '', '{{}}')"""
+                ),
+                {"id": sample_id, "epoch": claim.epoch, "worker": worker_id, "alone": False},
+            )
+            return claim
+
+    def begin_alone(self, sample_id: str, epoch: int) -> None:
+        """Note that the sample is about to run with nothing beside it: a death now is its own doing."""
+        with self.database.write() as connection:
+            connection.execute(
+                text("UPDATE attempt SET alone = true WHERE sample_id = :id AND epoch = :epoch"),
+                {"id": sample_id, "epoch": epoch},
+            )
+
+    def renew(self, worker_id: str, lease_seconds: float) -> dict[str, int]:
+        """Extend all leases of a worker in one statement; returns id -> epoch of those it still holds and may go on with."""
+        with self.database.write() as connection:
+            rows = connection.execute(
+                text(
+                    f"""UPDATE sample SET lease_expires = {self._now} + :lease WHERE owner = :worker AND state = 'leased'
+                        RETURNING id, epoch, (SELECT state FROM run WHERE run.id = sample.run_id) AS run_state"""
+                ),
+                {"worker": worker_id, "lease": lease_seconds},
+            ).all()
+            return {row.id: row.epoch for row in rows if row.run_state != "cancelled"}
+
+    def record(self, result: Result) -> bool:
+        """Store a complete result with its scores and verdict in one durable transaction. False when the sample was
+        done already: this one is dropped, and its attempt says so."""
+        with self.database.write(durable=True) as connection:
+            stored = connection.execute(
+                text(
+                    f"""UPDATE sample SET state = 'done', outcome = :outcome, reason = :reason, error_class = NULL,
+                        owner = :worker, lease_expires = 0, wave = NULL, finished = {self._now}
+                        WHERE id = :id AND state <> 'done' RETURNING id"""
+                ),
+                {
+                    "id": result.sample_id,
+                    "outcome": result.outcome,
+                    "reason": result.reason,
+                    "worker": result.worker_id,
+                },
+            ).one_or_none()
+            ending = "done" if stored else "dropped"
+            self._end_attempt(connection, result.sample_id, result.epoch, ending, generation=result.generation)
+            if stored:
+                self._store_text(connection, result)
+            return stored is not None
+
+    def _store_text(self, connection: Connection, result: Result) -> None:
+        text_id = connection.execute(
+            text(
+                f"""INSERT INTO text (sample_id, revision, content, thoughts, token_ids, created)
+                    VALUES (:id, 0, :content, :thoughts, :tokens, {self._now}) RETURNING id"""
+            ),
+            {
+                "id": result.sample_id,
+                "content": result.content,
+                "thoughts": result.thoughts,
+                "tokens": result.token_ids,
+            },
+        ).scalar_one()
+        self.add_scores(connection, text_id, result.scores)
+        self._add_verdict(connection, result.sample_id, text_id, result.gate_hash, result.outcome, result.reason)
+
+    def add_scores(self, connection: Connection, text_id: int, scores: Iterable[ScoredBy]) -> None:
+        """Store scores of a text; one of the same scorer and version is there already and stays."""
+        for score in scores:
+            connection.execute(
+                text(
+                    f"""INSERT INTO score (text_id, scorer, version, value, signals, created)
+                        VALUES (:text, :scorer, :version, :value, :signals, {self._now}) ON CONFLICT DO NOTHING"""
+                ),
+                {
+                    "text": text_id,
+                    "scorer": score.scorer,
+                    "version": score.version,
+                    "value": score.value,
+                    "signals": canonical_json(dict(score.signals)),
+                },
+            )
+
+    def judge(self, sample_id: str, text_id: int, gate_hash: str, outcome: str, reason: str) -> None:
+        """Replace the verdict of a done sample, keeping the old one as history."""
+        with self.database.write() as connection:
+            connection.execute(
+                text("UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :id AND state = 'done'"),
+                {"id": sample_id, "outcome": outcome, "reason": reason},
+            )
+            self._add_verdict(connection, sample_id, text_id, gate_hash, outcome, reason)
+
+    def _add_verdict(
+        self, connection: Connection, sample_id: str, text_id: int, gates: str, outcome: str, reason: str
+    ) -> None:
+        connection.execute(
+            text(
+                f"""INSERT INTO verdict (sample_id, text_id, gate_hash, outcome, reason, created)
+                    VALUES (:id, :text, :gates, :outcome, :reason, {self._now})"""
+            ),
+            {"id": sample_id, "text": text_id, "gates": gates, "outcome": outcome, "reason": reason},
+        )
+
+    def fail(self, sample_id: str, epoch: int, kind: str, message: str, *, retryable: bool, retries: int) -> str | None:
+        """End a claim without a result: back to pending while the retry budget lasts, waiting longer each time, else
+        failed. Returns the new state; none when the claim was not ours any more."""
+        with self.database.write() as connection:
+            state = connection.execute(
+                text(
+                    f"""UPDATE sample SET state = CASE WHEN :retryable AND failures < :retries THEN {_BACK} ELSE 'failed' END,
+                        failures = failures + 1, error_class = :kind, reason = :message, {_FREE},
+                        not_before = {self._now} + :wait * (failures + 1)
+                        WHERE id = :id AND epoch = :epoch AND state = 'leased' RETURNING state"""
+                ),
+                {
+                    "id": sample_id,
+                    "epoch": epoch,
+                    "kind": kind,
+                    "message": message,
+                    "retryable": retryable,
+                    "retries": retries,
+                    "wait": RETRY_SECONDS,
+                },
+            ).scalar_one_or_none()
+            if state is not None:
+                self._end_attempt(connection, sample_id, epoch, "failed", error=f"{kind}: {message}")
+            return state
+
+    def release(self, sample_id: str, epoch: int) -> bool:
+        """Give a claim back unfinished; no retry is spent."""
+        with self.database.write() as connection:
+            return self._give_back(connection, sample_id, epoch, "released")
+
+    def _give_back(self, connection: Connection, sample_id: str, epoch: int, ending: str) -> bool:
+        row = connection.execute(
+            text(
+                f"""UPDATE sample SET state = {_BACK}, reason = {_BACK_REASON}, {_FREE}
+                    WHERE id = :id AND epoch = :epoch AND state = 'leased' RETURNING id"""
+            ),
+            {"id": sample_id, "epoch": epoch},
+        ).one_or_none()
+        if row is not None:
+            self._end_attempt(connection, sample_id, epoch, ending)
+        return row is not None
+
+    def _end_attempt(
+        self,
+        connection: Connection,
+        sample_id: str,
+        epoch: int,
+        ending: str,
+        *,
+        error: str = "",
+        generation: Mapping[str, Any] | None = None,
+    ) -> None:
+        connection.execute(
+            text(
+                f"""UPDATE attempt SET ended = {self._now}, ending = :ending, error = :error, generation = :generation
+                    WHERE sample_id = :id AND epoch = :epoch"""
+            ),
+            {
+                "id": sample_id,
+                "epoch": epoch,
+                "ending": ending,
+                "error": error,
+                "generation": canonical_json(dict(generation or {})),
+            },
+        )
+
+    # ---- claims whose worker is gone
+
+    def expired(self) -> list[Sighting]:
+        """Leases that ran out by the database's clock."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                text(
+                    f"SELECT id, epoch, lease_expires FROM sample WHERE state = 'leased' AND lease_expires < {self._now}"
+                )
+            ).all()
+            return [Sighting(row.id, row.epoch, row.lease_expires) for row in rows]
+
+    def reap(self, sightings: Iterable[Sighting]) -> int:
+        """Take back leases that were seen expired twice; a renewal in between has changed the row and saves it."""
+        taken = 0
+        with self.database.write() as connection:
+            for seen in sightings:
+                row = connection.execute(
+                    text(
+                        f"""UPDATE sample SET state = {_BACK}, reason = {_BACK_REASON}, {_FREE}
+                            WHERE id = :id AND epoch = :epoch AND state = 'leased' AND lease_expires = :expires RETURNING id"""
+                    ),
+                    {"id": seen.sample_id, "epoch": seen.epoch, "expires": seen.lease_expires},
+                ).one_or_none()
+                if row is not None:
+                    self._end_attempt(connection, seen.sample_id, seen.epoch, "reaped")
+                    taken += 1
+        return taken
+
+    def bury(self, worker_id: str, *, rebooted: bool) -> int:
+        """Take back what a worker held when it died, and return how many. Unless the machine rebooted, the death counts
+        against each of them; one that ran alone is quarantined: failed as `killer`."""
+        guilty = """(:death = 1 AND EXISTS (SELECT 1 FROM attempt WHERE attempt.sample_id = sample.id
+                     AND attempt.epoch = sample.epoch AND attempt.alone))"""
+        with self.database.write() as connection:
+            dead = connection.execute(
+                text("UPDATE worker SET state = 'died', in_flight = 0 WHERE id = :id AND state <> 'died' RETURNING id"),
+                {"id": worker_id},
+            ).one_or_none()
+            if dead is None:
+                return 0
+            rows = connection.execute(
+                text(
+                    f"""UPDATE sample SET deaths = deaths + :death, {_FREE},
+                        state = CASE WHEN {guilty} THEN 'failed' ELSE {_BACK} END,
+                        error_class = CASE WHEN {guilty} THEN 'killer' ELSE error_class END,
+                        reason = CASE WHEN {guilty} THEN 'workers died with it, the last time alone'
+                                 ELSE {_BACK_REASON} END
+                        WHERE owner = :worker AND state = 'leased' RETURNING id, epoch"""
+                ),
+                {"worker": worker_id, "death": 0 if rebooted else 1},
+            ).all()
+            for row in rows:
+                self._end_attempt(connection, row.id, row.epoch, "died")
+            return len(rows)
+
+    # ---- what is wanted
+
+    def skip(self, phase_id: int, reason: str, *, probe_id: str | None = None) -> int:
+        """Set aside pending samples that a full quota, or a probe at its cap, no longer needs. Leased ones finish."""
+        where = "phase_id = :phase AND purpose = 'distil' AND state = 'pending' AND NOT superseded"
+        values: dict[str, Any] = {"phase": phase_id, "why": reason}
+        if probe_id is not None:
+            where += " AND probe_id = :probe"
+            values["probe"] = probe_id
+        return self._change("state = 'skipped', reason = :why, wave = NULL", where, values)
+
+    def unskip(self, run_id: int, reason: str, *, phase_id: int | None = None) -> int:
+        """Want skipped samples again: the quota or a gate was raised, or a cancelled run resumed."""
+        where = "run_id = :run AND state = 'skipped' AND reason = :why"
+        values: dict[str, Any] = {"run": run_id, "why": reason}
+        if phase_id is not None:
+            where += " AND phase_id = :phase"
+            values["phase"] = phase_id
+        return self._change("state = 'pending', reason = ''", where, values)
+
+    def cancel(self, run_id: int) -> int:
+        """Skip all that is pending; leased samples stop at their worker's next renewal."""
+        return self._change(
+            "state = 'skipped', reason = 'cancelled', wave = NULL",
+            "run_id = :run AND state = 'pending'",
+            {"run": run_id},
+        )
+
+    def requeue_failed(self, run_id: int) -> int:
+        """Give failed samples a fresh retry budget and a clean record of deaths."""
+        return self._change(
+            "state = 'pending', failures = 0, deaths = 0, error_class = NULL, reason = '', not_before = 0",
+            "run_id = :run AND state = 'failed'",
+            {"run": run_id},
+        )
+
+    def balance(self, run_id: int, purpose: str, *, phase_id: int | None = None) -> Balance:
+        """Count a run's samples of one purpose, or those of one of its phases."""
+        where = "run_id = :run AND purpose = :purpose" + (" AND phase_id = :phase" if phase_id is not None else "")
+        with self.database.read() as connection:
+            rows = connection.execute(
+                text(
+                    f"SELECT superseded, state, outcome, count(*) AS n FROM sample WHERE {where} GROUP BY superseded, state, outcome"
+                ),
+                {"run": run_id, "purpose": purpose, "phase": phase_id}
+                if phase_id is not None
+                else {"run": run_id, "purpose": purpose},
+            ).all()
+        counts: dict[str, int] = {}
+        for row in rows:
+            keys = ["superseded"] if row.superseded else [row.state, row.outcome if row.state == "done" else None]
+            for key in filter(None, keys):
+                counts[key] = counts.get(key, 0) + row.n
+        return Balance(**counts)
+
+    def _change(self, assignments: str, where: str, values: Mapping[str, Any]) -> int:
+        with self.database.write() as connection:
+            return int(
+                connection.execute(text(f"UPDATE sample SET {assignments} WHERE {where}"), dict(values)).rowcount
+            )
+
+
+def _row_values(row: PlannedSample) -> dict[str, Any]:
+    return {
+        "id": row.id, "run_id": row.run_id, "phase_id": row.phase_id, "purpose": row.purpose, "probe_id": row.probe_id,
+        "variant_id": row.variant_id, "sample_index": row.sample_index, "fingerprint": row.fingerprint,
+        "condition": row.condition, "kernel_hash": row.kernel_hash, "adapter_id": row.adapter_id,
+        "placement": row.placement, "sampling": row.sampling, "seed": row.seed, "superseded": False, "state": "pending",
+        "reason": "", "epoch": 0, "lease_expires": 0.0, "not_before": 0.0, "failures": 0, "deaths": 0,
+    }  # fmt: skip
+
+
+def _ids(connection: Connection, where: str, run_id: int, purpose: str) -> set[str]:
+    rows = connection.execute(text(f"SELECT id FROM sample WHERE {where}"), {"run": run_id, "purpose": purpose})
+    return set(rows.scalars())
+
+
+def _count(connection: Connection, where: str, values: Mapping[str, Any]) -> int:
+    return int(connection.execute(text(f"SELECT count(*) FROM sample WHERE {where}"), dict(values)).scalar_one())
+
+
+def _mark(connection: Connection, sample_ids: Iterable[str], assignments: str, guard: str = "1 = 1") -> int:
+    statement = text(f"UPDATE sample SET {assignments} WHERE id IN :ids AND {guard}").bindparams(
+        bindparam("ids", expanding=True)
+    )
+    return sum(connection.execute(statement, {"ids": chunk}).rowcount for chunk in _chunks(list(sample_ids), _CHUNK))
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,363 @@
+"""Read probe files: our JSONL, and the JSON arrays of the LEM project.
+
+One probe a line (design.md 8): `id`, `domain`, `prompt` or `messages`, `variants`, and free fields that are kept.
+LEM's arrays carry `category` for or beside `domain`, and in the rephrased files each variant is an entry of its own
+that names its `source_probe`; such entries become variants of that probe here, so that caps and splits by probe hold.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lemfarm.engines.base import Message
+from lemfarm.errors import ProbeError
+from lemfarm.identity import canonical_json, content_hash
+
+ORIGINAL = "original"
+REPHRASED = "rephrased"
+NO_DOMAIN = "uncategorised"
+_PROBLEMS_PER_FILE = 20
+_PROBE_KEYS = frozenset({"id", "domain", "prompt", "messages", "variants"})
+_VARIANT_KEYS = frozenset({"kind", "prompt", "messages"})
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One wording of a probe. Position 0 is the original; `kind` says how the others were made."""
+
+    position: int
+    kind: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A question with its rephrasings. `fields` are the file's free fields, kept as they stand."""
+
+    id: str
+    domain: str
+    variants: tuple[Variant, ...]
+    fields: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+class _Refused(Exception):
+    """One entry cannot be used; its text is the reason, without the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One JSON value of a file and where it stands."""
+
+    place: str
+    value: Any
+
+
+@dataclass(slots=True)
+class _Collected:
+    """What the files have given so far. `places` tells where each id was first read."""
+
+    probes: dict[str, Probe] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_probes(paths: Iterable[Path | str]) -> tuple[Probe, ...]:
+    """All probes of the files, in file order; a probe that stands there twice with the same text counts once.
+
+    Raises ProbeError with every problem of every file, one `file:line: what is wrong` a line.
+    """
+    collected = _Collected()
+    for path in dict.fromkeys(Path(path) for path in paths):
+        before = len(collected.problems)
+        _read_file(path, collected)
+        _shorten(path, collected.problems, before)
+    if collected.problems:
+        raise ProbeError("\n".join(collected.problems))
+    if not collected.probes:
+        raise ProbeError("no probe file was given: a phase needs at least one probe")
+    return tuple(collected.probes.values())
+
+
+def variant_hash(variant: Variant) -> str:
+    """Name the wording by its turns alone, so that a changed `kind` or order makes no new work."""
+    return content_hash([[message.role, message.content] for message in variant.messages])
+
+
+def probe_hash(probe: Probe) -> str:
+    """Name a probe with all it carries, so that the database can tell whether a file has changed."""
+    variants = [[variant.position, variant.kind, variant_hash(variant)] for variant in probe.variants]
+    return content_hash({"id": probe.id, "domain": probe.domain, "variants": variants, "fields": dict(probe.fields)})
+
+
+def _read_file(path: Path, collected: _Collected) -> None:
+    text = _read_text(path, collected.problems)
+    if text is None:
+        return
+    before = len(collected.problems)
+    entries = list(_entries(path, text, collected.problems))
+    if not entries and len(collected.problems) == before:
+        collected.problems.append(f"{path}: no probes in this file")
+    rephrased = _by_source(entries)
+    for entry in entries:
+        if not _is_rephrased(entry):
+            _collect(entry, rephrased.get(_name_in(entry, "id"), []), collected)
+    sources = {_name_in(entry, "id") for entry in entries if not _is_rephrased(entry)}
+    for name in rephrased.keys() - sources:
+        collected.problems += [f"{e.place}: source_probe {name!r} is not a probe of this file" for e in rephrased[name]]
+
+
+def _read_text(path: Path, problems: list[str]) -> str | None:
+    """The file's text without a byte order mark, or none with the problem noted."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        problems.append(f"{path}: there is no such file")
+        return None
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror or error}")
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        problems.append(f"{path}:{line}: not UTF-8 (byte 0x{data[error.start]:02x}); save the file as UTF-8")
+        return None
+
+
+def _entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
+    if text.lstrip().startswith("["):
+        yield from _array_entries(path, text, problems)
+    else:
+        yield from _line_entries(path, text, problems)
+
+
+def _line_entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
+    """JSONL. Only line feeds end a line: str.splitlines would cut at U+2028 within a prompt."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"{path}:{number}"
+        try:
+            yield _Entry(place, json.loads(line, parse_constant=_refuse_constant))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{place}: not JSON: {error}")
+
+
+def _array_entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
+    """A JSON array, taken apart value by value so that each keeps its line (counted on, not from the top again)."""
+    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+    position = _skip_space(text, text.index("[") + 1)
+    line = text.count("\n", 0, position) + 1
+    try:
+        while text[position : position + 1] != "]":
+            value, end = decoder.raw_decode(text, position)
+            yield _Entry(f"{path}:{line}", value)
+            following = _after_comma(text, _skip_space(text, end))
+            line += text.count("\n", position, following)
+            position = following
+        if text[position + 1 :].strip():
+            raise json.JSONDecodeError("text after the closing bracket", text, position + 1)
+    except json.JSONDecodeError as error:
+        problems.append(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})")
+    except (ValueError, RecursionError) as error:
+        problems.append(f"{path}:{line}: not JSON: {error}")
+
+
+def _after_comma(text: str, position: int) -> int:
+    """Where the next value begins, or where the closing bracket stands."""
+    if text[position : position + 1] == "]":
+        return position
+    if text[position : position + 1] != ",":
+        raise json.JSONDecodeError("expected a comma or the closing bracket", text, position)
+    return _skip_space(text, position + 1)
+
+
+def _skip_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _is_rephrased(entry: _Entry) -> bool:
+    return isinstance(entry.value, dict) and "source_probe" in entry.value
+
+
+def _by_source(entries: list[_Entry]) -> dict[str, list[_Entry]]:
+    """LEM's rephrasings, gathered under the probe they were made from."""
+    found: dict[str, list[_Entry]] = {}
+    for entry in filter(_is_rephrased, entries):
+        found.setdefault(_name_in(entry, "source_probe"), []).append(entry)
+    return found
+
+
+def _name_in(entry: _Entry, key: str) -> str:
+    return str(entry.value.get(key)) if isinstance(entry.value, dict) else ""
+
+
+def _collect(entry: _Entry, rephrased: list[_Entry], collected: _Collected) -> None:
+    try:
+        probe = _probe(entry.value, rephrased)
+        known = collected.probes.setdefault(probe.id, probe)
+        first = collected.places.setdefault(probe.id, entry.place)
+        if _texts(known) != _texts(probe):
+            raise _Refused(f"probe {probe.id} stands at {first} with different text: give one of them another id")
+    except _Refused as refused:
+        collected.problems.append(f"{entry.place}: {refused}")
+
+
+def _texts(probe: Probe) -> list[tuple[Message, ...]]:
+    return [variant.messages for variant in probe.variants]
+
+
+def _probe(value: Any, rephrased: list[_Entry]) -> Probe:
+    if not isinstance(value, dict):
+        raise _Refused(f"a probe is a JSON object, this is {_kind_of(value)}")
+    _refuse_unstorable(value)
+    probe_id = _probe_id(value)
+    wordings = [(ORIGINAL, _messages(value, f"probe {probe_id}"))]
+    wordings += [_variant(given, f"probe {probe_id}, variant {n}") for n, given in enumerate(_given(value), start=1)]
+    wordings += [_rephrased_variant(other) for other in rephrased]
+    variants = tuple(Variant(position, kind, messages) for position, (kind, messages) in enumerate(wordings))
+    _refuse_twins(probe_id, variants)
+    return Probe(probe_id, _domain(value), variants, {k: v for k, v in value.items() if k not in _PROBE_KEYS})
+
+
+def _probe_id(value: Mapping[str, Any]) -> str:
+    """Numbers are taken as text: some seed files count their entries."""
+    found = value.get("id")
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    if not isinstance(found, str) or not found.strip():
+        raise _Refused("no id: every probe needs an `id`, a text that no other probe has")
+    if found != found.strip() or "\n" in found:
+        raise _Refused(f"id {found!r} begins or ends with white space, or holds a line break")
+    return found
+
+
+def _domain(value: Mapping[str, Any]) -> str:
+    found = value.get("domain", value.get("category"))
+    if found is None:
+        return NO_DOMAIN
+    if not isinstance(found, str):
+        raise _Refused(f"domain is {_kind_of(found)}, not a text")
+    return found.strip() or NO_DOMAIN
+
+
+def _given(value: Mapping[str, Any]) -> list[Any]:
+    variants = value.get("variants", [])
+    if not isinstance(variants, list):
+        raise _Refused(f"variants is {_kind_of(variants)}, not a list")
+    return variants
+
+
+def _variant(value: Any, name: str) -> tuple[str, tuple[Message, ...]]:
+    if not isinstance(value, dict):
+        raise _Refused(f"{name} is {_kind_of(value)}, not an object with `kind` and `prompt` or `messages`")
+    unknown = sorted(value.keys() - _VARIANT_KEYS)
+    if unknown:
+        raise _Refused(f"{name} has unknown keys ({', '.join(unknown)}): it may have kind and prompt, or messages")
+    return _kind(value.get("kind", REPHRASED), name), _messages(value, name)
+
+
+def _rephrased_variant(entry: _Entry) -> tuple[str, tuple[Message, ...]]:
+    """One entry of LEM's rephrased files; its own id, domain and category repeat those of its source."""
+    _refuse_unstorable(entry.value)
+    name = f"variant {entry.value.get('id')!r} of {entry.value['source_probe']} ({entry.place})"
+    return _kind(entry.value.get("rephrase_type", REPHRASED), name), _messages(entry.value, name)
+
+
+def _kind(kind: Any, name: str) -> str:
+    if not isinstance(kind, str) or not kind.strip():
+        raise _Refused(f"{name}: kind is {_kind_of(kind)}, not a text")
+    return kind
+
+
+def _messages(value: Mapping[str, Any], name: str) -> tuple[Message, ...]:
+    if "messages" in value and "prompt" in value:
+        raise _Refused(f"{name} has both prompt and messages: keep one")
+    if "messages" in value:
+        return _dialogue(value["messages"], name)
+    if value.get("prompt") is None:
+        raise _Refused(f"{name} has no prompt")
+    return (Message("user", _text(value["prompt"], f"{name}: prompt")),)
+
+
+def _dialogue(turns: Any, name: str) -> tuple[Message, ...]:
+    """A scripted dialogue: an optional system turn, then user and assistant in turns, as chat templates demand."""
+    if not isinstance(turns, list) or not turns:
+        raise _Refused(f"{name}: messages is not a list of turns")
+    messages = tuple(_turn(turn, f"{name}: turn {n}") for n, turn in enumerate(turns, start=1))
+    spoken = [message.role for message in messages if message.role != "system"]
+    if any(message.role == "system" for message in messages[1:]):
+        raise _Refused(f"{name}: a system turn can only be the first")
+    if spoken != ["user", "assistant"] * (len(spoken) // 2) + ["user"]:
+        raise _Refused(f"{name}: a dialogue begins and ends with a user turn, and user and assistant take turns")
+    return messages
+
+
+def _turn(turn: Any, name: str) -> Message:
+    if not isinstance(turn, dict) or turn.get("role") not in ("system", "user", "assistant"):
+        raise _Refused(f"{name} is not {{role: system | user | assistant, content: text}}")
+    return Message(turn["role"], _text(turn.get("content"), f"{name}: content"))
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise _Refused(f"{name} is {_kind_of(value)}, not a text")
+    if not value.strip():
+        raise _Refused(f"{name} is empty")
+    return value
+
+
+def _refuse_twins(probe_id: str, variants: tuple[Variant, ...]) -> None:
+    """Two equal wordings would be generated twice for nothing; white space does not make them different."""
+    seen: dict[str, int] = {}
+    for variant in variants:
+        text = canonical_json([[m.role, " ".join(m.content.split())] for m in variant.messages])
+        if text in seen:
+            raise _Refused(f"probe {probe_id}: variants {seen[text]} and {variant.position} have the same text")
+        seen[text] = variant.position
+
+
+def _refuse_unstorable(value: Mapping[str, Any]) -> None:
+    """JSON can spell what no hash and no PostgreSQL text column can hold: half surrogates, 1e999, U+0000."""
+    try:
+        content_hash(value)
+    except UnicodeEncodeError:
+        raise _Refused("a text holds half of a surrogate pair (a cut emoji?); write the whole character") from None
+    except ValueError:
+        raise _Refused("a number is too large") from None
+    if any("\0" in text for text in _all_texts(value)):
+        raise _Refused("a text holds the character U+0000")
+
+
+def _all_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _all_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _all_texts(inner)
+
+
+def _kind_of(value: Any) -> str:
+    """A JSON value's type in words a person uses."""
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _shorten(path: Path, problems: list[str], before: int) -> None:
+    """A wrong file has the same problem on every line: the first twenty tell the story."""
+    more = len(problems) - before - _PROBLEMS_PER_FILE
+    if more > 0:
+        del problems[before + _PROBLEMS_PER_FILE :]
+        problems.append(f"{path}: and {more} more problems")

@@ -1,0 +1,234 @@
+"""The training of phases: one leased row each, the promoted pointer, and what may be trained on.
+
+    waiting -> leased -> done | failed
+    leased  -> waiting          (released, or its worker died)
+
+Phase k starts from the adapter that phase k-1 promoted, so its row is opened when that one is done. Adapters are
+immutable; `run.promoted` points at the last one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from lemfarm.config import PhaseConfig
+from lemfarm.curation.dataset import Example
+from lemfarm.database import Database
+from lemfarm.engines.base import Message
+from lemfarm.records import (
+    Adapter,
+    Answer,
+    LossPoint,
+    Outcome,
+    Phase,
+    PhaseState,
+    Probe,
+    Purpose,
+    Run,
+    Sample,
+    SampleState,
+    Score,
+    StageState,
+    TrainingStage,
+    Variant,
+)
+from lemfarm.training.adapters import AdapterManifest
+
+STAGE_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StageClaim:
+    """A lease on the training of one phase."""
+
+    stage_id: int
+    epoch: int
+    run_id: int
+    phase_id: int
+
+
+def open_stage(database: Database, run_id: int, phase_id: int) -> int:
+    """The stage of a phase, made when it is missing."""
+    with database.session() as session:
+        stage = session.exec(select(TrainingStage).where(TrainingStage.phase_id == phase_id)).one_or_none()
+        if stage is None:
+            stage = TrainingStage(run_id=run_id, phase_id=phase_id)
+            session.add(stage)
+            session.flush()
+        assert stage.id is not None
+        return stage.id
+
+
+def claim_stage(database: Database, stage_id: int, worker_id: str, lease_seconds: float) -> StageClaim | None:
+    """Lease a waiting stage; none when another worker has it or it is finished."""
+    with database.write() as connection:
+        row = connection.execute(
+            text(
+                f"""UPDATE training_stage SET state = 'leased', owner = :worker, epoch = epoch + 1, error = '',
+                    lease_expires = {database.now} + :lease, started = {database.now}
+                    WHERE id = :id AND state = 'waiting'
+                    AND run_id IN (SELECT id FROM run WHERE state = 'active')
+                    RETURNING epoch, run_id, phase_id"""
+            ),
+            {"id": stage_id, "worker": worker_id, "lease": lease_seconds},
+        ).one_or_none()
+        return None if row is None else StageClaim(stage_id, row.epoch, row.run_id, row.phase_id)
+
+
+def renew_stage(database: Database, claim: StageClaim, lease_seconds: float) -> bool:
+    """Extend the lease; False when it is not ours any more, or the run was cancelled: stop training."""
+    return _change_leased(
+        database, claim, f"lease_expires = {database.now} + {float(lease_seconds)}", "run_state <> 'cancelled'"
+    )
+
+
+def release_stage(database: Database, claim: StageClaim) -> bool:
+    """Give the training back unfinished, for another worker or a later hour."""
+    return _change_leased(database, claim, "state = 'waiting', owner = NULL, sent = 0")
+
+
+def fail_stage(database: Database, claim: StageClaim, error: str, *, final: bool) -> bool:
+    """End a training with an error: it is tried again while its budget lasts, unless trying again cannot help."""
+    again = f"CASE WHEN failures < {0 if final else STAGE_RETRIES} THEN 'waiting' ELSE 'failed' END"
+    with database.write() as connection:
+        changed = connection.execute(
+            text(
+                f"""UPDATE training_stage SET state = {again}, failures = failures + 1, owner = NULL, sent = 0,
+                    error = :error WHERE id = :id AND epoch = :epoch AND state = 'leased'"""
+            ),
+            {"id": claim.stage_id, "epoch": claim.epoch, "error": error},
+        )
+        return changed.rowcount > 0
+
+
+def reap_stages(database: Database) -> int:
+    """Stages whose lease ran out go back: a training is begun again, or continued by the trainer, never done twice."""
+    with database.write() as connection:
+        return connection.execute(
+            text(
+                f"""UPDATE training_stage SET state = 'waiting', owner = NULL, sent = 0
+                    WHERE state = 'leased' AND lease_expires < {database.now}"""
+            )
+        ).rowcount
+
+
+def finish_stage(database: Database, claim: StageClaim, manifest: AdapterManifest, home_id: str, dataset: Any) -> bool:
+    """Record the sealed adapter, promote it, and mark the phase trained, in one transaction; False when fenced off."""
+    with database.session() as session:
+        stage = session.get_one(TrainingStage, claim.stage_id)
+        if stage.state == StageState.DONE or stage.epoch != claim.epoch:
+            return False
+        now = database.clock()
+        if session.get(Adapter, manifest.id) is None:
+            session.add(
+                Adapter(
+                    id=manifest.id,
+                    run_id=claim.run_id,
+                    phase_id=claim.phase_id,
+                    parent_id=manifest.parent,
+                    home_id=home_id,
+                    manifest={"config": dict(manifest.config), "versions": dict(manifest.versions)},
+                    created=now,
+                )
+            )
+            session.flush()
+        stage.state, stage.adapter_id, stage.dataset, stage.finished = StageState.DONE, manifest.id, dataset, now
+        session.get_one(Run, claim.run_id).promoted = manifest.id
+        session.get_one(Phase, claim.phase_id).state = PhaseState.TRAINED
+        return True
+
+
+def add_loss(
+    database: Database, claim: StageClaim, kind: str, iteration: int, loss: float, details: Mapping[str, Any]
+) -> None:
+    """Store a point of the loss curve."""
+    with database.session() as session:
+        session.add(
+            LossPoint(
+                stage_id=claim.stage_id,
+                epoch=claim.epoch,
+                kind=kind,
+                iteration=iteration,
+                loss=loss,
+                details=dict(details),
+                created=database.clock(),
+            )
+        )
+
+
+def training_examples(database: Database, phase_id: int, config: PhaseConfig) -> list[Example]:
+    """The accepted samples of a phase that are trained on: in sample-index order (or best first) up to the quota, no
+    more of one probe than its share. Never in the order of completion, which favours short answers."""
+    chosen: list[Example] = []
+    taken: dict[str, int] = {}
+    for probe, example in _accepted(database, phase_id, config):
+        cap = config.quota.at_most_per_probe
+        if len(chosen) >= config.quota.accepted:
+            break
+        if cap is not None and taken.get(probe, 0) >= cap:
+            continue
+        taken[probe] = taken.get(probe, 0) + 1
+        chosen.append(example)
+    return chosen
+
+
+def _accepted(database: Database, phase_id: int, config: PhaseConfig) -> Sequence[tuple[str, Example]]:
+    newest = select(Answer.id).where(Answer.sample_id == Sample.id).order_by(col(Answer.revision).desc()).limit(1)
+    query = (
+        select(
+            Sample.id, Sample.sample_index, Probe.name, Variant.position, Variant.messages, Answer.id, Answer.content
+        )
+        .join(Probe, col(Probe.id) == Sample.probe_id)
+        .join(Variant, col(Variant.id) == Sample.variant_id)
+        .join(Answer, col(Answer.id) == newest.correlate(Sample).scalar_subquery())
+        .where(
+            Sample.phase_id == phase_id,
+            Sample.purpose == Purpose.DISTIL,
+            Sample.superseded == False,  # noqa: E712
+            Sample.state == SampleState.DONE,
+            Sample.outcome == Outcome.ACCEPTED,
+        )
+        .order_by(col(Sample.sample_index), col(Probe.name), col(Variant.position))
+    )
+    with database.read() as connection, Session(bind=connection) as session:
+        rows = session.execute(query).all()
+        best = _values(session, [row[5] for row in rows], config) if config.quota.select == "best" else {}
+    if best:
+        rows = sorted(rows, key=lambda row: -best.get(row[5], 0.0))
+    return [(row[2], _example(row)) for row in rows]
+
+
+def _values(session: Session, text_ids: Sequence[int], config: PhaseConfig) -> dict[int, float]:
+    """The score that the phase's gate looks at, by text."""
+    scorers = [gate.scorer for gate in config.gates if hasattr(gate, "scorer")]
+    if not scorers:
+        return {}
+    wanted = set(text_ids)
+    rows = session.execute(select(Score.text_id, Score.value).where(Score.scorer == scorers[0])).all()
+    return {text_id: value for text_id, value in rows if text_id in wanted}
+
+
+def _example(row: Any) -> Example:
+    sample_id, _, probe, _, messages, _, content = row
+    return Example(
+        sample_id=sample_id,
+        probe=probe,
+        prompt_messages=tuple(Message(turn["role"], turn["content"]) for turn in messages),
+        answer=content,
+    )
+
+
+def _change_leased(database: Database, claim: StageClaim, assignments: str, guard: str = "1 = 1") -> bool:
+    guard = guard.replace("run_state", "(SELECT state FROM run WHERE run.id = training_stage.run_id)")
+    with database.write() as connection:
+        changed = connection.execute(
+            text(
+                f"""UPDATE training_stage SET {assignments}
+                    WHERE id = :id AND epoch = :epoch AND state = 'leased' AND {guard}"""
+            ),
+            {"id": claim.stage_id, "epoch": claim.epoch},
+        )
+        return changed.rowcount > 0

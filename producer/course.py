@@ -1,0 +1,201 @@
+"""What a run file asks for, spelled out: which probes each phase samples, and every row that follows.
+
+Pure: files are read, nothing is written. The same configuration always gives the same ids, which is what makes a
+second `run` find the work of the first.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lemfarm import probes
+from lemfarm.config import PhaseConfig, RunConfig
+from lemfarm.curation.dataset import held_out_probes
+from lemfarm.engines.base import Placement
+from lemfarm.errors import KernelError
+from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
+from lemfarm.records import Purpose
+from lemfarm.work import PlannedSample
+
+EVALUATION = "evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class KernelText:
+    """A kernel as it is sent: the file's text, whatever its format."""
+
+    hash: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """A configuration with its probes and kernels read."""
+
+    config: RunConfig
+    model_key: str
+
+    @cached_property
+    def phase_probes(self) -> Mapping[str, tuple[probes.Probe, ...]]:
+        """Probes that each phase samples: those of its files without the held-out ones."""
+        return {
+            phase.name: tuple(probe for probe in probes.read_probes(phase.probes) if probe.id not in self.held_out)
+            for phase in self.config.phases
+        }
+
+    @cached_property
+    def evaluation_probes(self) -> tuple[probes.Probe, ...]:
+        """Held-out probes: measured before and after, never trained on."""
+        return tuple(probe for probe in self._evaluation_set if probe.id in self.held_out)
+
+    @cached_property
+    def held_out(self) -> frozenset[str]:
+        if self.config.evaluate is None:
+            return frozenset()
+        ids = [probe.id for probe in self._evaluation_set]
+        return held_out_probes(ids, self.config.evaluate.held_out, self.config.sampling.seed)
+
+    @cached_property
+    def _evaluation_set(self) -> tuple[probes.Probe, ...]:
+        return probes.read_probes([self.config.evaluate.probes]) if self.config.evaluate else ()
+
+    @cached_property
+    def all_probes(self) -> tuple[probes.Probe, ...]:
+        """Every probe that a row may name, once."""
+        found = {probe.id: probe for group in self.phase_probes.values() for probe in group}
+        found.update({probe.id: probe for probe in self.evaluation_probes})
+        return tuple(found.values())
+
+    def kernel_of(self, phase: PhaseConfig) -> KernelText | None:
+        """The kernel a phase generates with."""
+        kernel = self.config.kernel_for(phase)
+        return None if kernel is None or kernel.placement is Placement.NONE else read_kernel(kernel.file)
+
+    @cached_property
+    def conditions(self) -> Mapping[str, KernelText | None]:
+        """The kernels that evaluation compares, by name; none is the bare prompt."""
+        if self.config.evaluate is None:
+            return {}
+        found = self.config.evaluate.conditions.items()
+        return {name: None if path is None else read_kernel(path) for name, path in found}
+
+    @cached_property
+    def kernels(self) -> tuple[KernelText, ...]:
+        """Every kernel text in use, once."""
+        used = [self.kernel_of(phase) for phase in self.config.phases] + list(self.conditions.values())
+        return tuple({kernel.hash: kernel for kernel in used if kernel}.values())
+
+    def grid(self, phase: PhaseConfig) -> int:
+        """How many samples a phase plans: texts x samples."""
+        return sum(len(probe.variants) for probe in self.phase_probes[phase.name]) * phase.samples
+
+    def distil_rows(self, run_id: int, phase_ids: Mapping[str, int], limit: int | None) -> list[PlannedSample]:
+        """All rows of all phases, or the first `limit`: first samples of every text come before second ones."""
+        rows: list[PlannedSample] = []
+        for phase in self.config.phases:
+            for row in self._phase_rows(phase, run_id, phase_ids[phase.name]):
+                if limit is not None and len(rows) >= limit:
+                    return rows
+                rows.append(row)
+        return rows
+
+    def _phase_rows(self, phase: PhaseConfig, run_id: int, phase_id: int) -> Iterator[PlannedSample]:
+        sampling = self.config.sampling_for(phase).model_dump(mode="json")
+        kernel = self.kernel_of(phase)
+        config = self.config.kernel_for(phase)
+        placement = config.placement if kernel and config else Placement.NONE
+        texts = list(self._texts(self.phase_probes[phase.name], kernel, placement, sampling))
+        for index in range(phase.samples):
+            for text in texts:
+                yield self._row(text, run_id, phase_id, phase.name, Purpose.DISTIL, index)
+
+    def evaluation_rows(self, run_id: int, phase_id: int) -> list[PlannedSample]:
+        """One row for every text of a held-out probe under every condition, answered by the base model."""
+        evaluate = self.config.evaluate
+        if evaluate is None:
+            return []
+        temperature = 0.0 if evaluate.greedy else self.config.sampling.temperature
+        sampling = self.config.sampling.model_dump(mode="json")
+        sampling |= {"temperature": temperature, "max_tokens": evaluate.max_tokens}
+        rows = []
+        for condition, kernel in self.conditions.items():
+            placement = self.config.kernel.placement if kernel and self.config.kernel else Placement.NONE
+            for text in self._texts(self.evaluation_probes, kernel, placement, sampling):
+                rows.append(self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, 0, condition))
+        return rows
+
+    def _texts(
+        self,
+        group: tuple[probes.Probe, ...],
+        kernel: KernelText | None,
+        placement: Placement,
+        sampling: dict[str, Any],
+    ) -> Iterator["_Text"]:
+        kernel_hash = kernel.hash if kernel else None
+        for probe in group:
+            for variant in probe.variants:
+                messages = as_json(variant)
+                mark = fingerprint(self.model_key, None, kernel_hash, placement, messages, sampling)
+                yield _Text(probe_key(probe.id), variant_key(probe.id, variant), mark, kernel_hash, placement, sampling)
+
+    def _row(
+        self, text: "_Text", run_id: int, phase_id: int, scope: str, purpose: Purpose, index: int, condition: str = ""
+    ) -> PlannedSample:
+        identity = sample_id(self.config.run, scope, text.fingerprint, index)
+        return PlannedSample(
+            id=identity,
+            run_id=run_id,
+            phase_id=phase_id,
+            purpose=purpose,
+            probe_id=text.probe_id,
+            variant_id=text.variant_id,
+            sample_index=index,
+            fingerprint=text.fingerprint,
+            condition=condition,
+            kernel_hash=text.kernel_hash,
+            adapter_id=None,
+            placement=text.placement,
+            sampling=text.sampling,
+            seed=sample_seed(text.sampling["seed"], identity),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One wording as one phase asks it."""
+
+    probe_id: str
+    variant_id: str
+    fingerprint: str
+    kernel_hash: str | None
+    placement: Placement
+    sampling: dict[str, Any]
+
+
+def as_json(variant: probes.Variant) -> list[dict[str, str]]:
+    """A variant's turns as they are stored and hashed."""
+    return [{"role": message.role, "content": message.content} for message in variant.messages]
+
+
+def probe_key(probe_id: str) -> str:
+    """The database's name of a probe: by its id, so that an edited text still counts for the same probe."""
+    return content_hash(["probe", probe_id])
+
+
+def variant_key(probe_id: str, variant: probes.Variant) -> str:
+    """The database's name of one wording: by its content, so that an edited text is a new wording."""
+    return content_hash(["variant", probe_id, as_json(variant)])
+
+
+def read_kernel(path: Path) -> KernelText:
+    """Read a kernel file, text or JSON, verbatim. Raises KernelError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KernelError(f"{path}: cannot be read as a kernel: {error}. Name a UTF-8 text or JSON file.") from error
+    if not text.strip():
+        raise KernelError(f"{path}: this kernel is empty. Write it, or set kernel to null.")
+    return KernelText(content_hash(text), path.name, text)

@@ -1,0 +1,155 @@
+"""Plan -> rows: create a run, or bring an existing one to what its configuration says now. Idempotent."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, select
+
+from lemfarm import __version__
+from lemfarm.config import config_data, config_hash
+from lemfarm.database import Database
+from lemfarm.errors import InputError, ModelMismatch, VersionError
+from lemfarm.gates import gate_hash
+from lemfarm.identity import content_hash
+from lemfarm.ledger import Ledger
+from lemfarm.models import FoundModel
+from lemfarm.records import Kernel, Model, Phase, PhaseState, Probe, Purpose, Run, RunState, Variant
+from producer.course import Course, as_json, probe_key, variant_key
+from producer.evaluation import measured_adapter_rows
+from producer.quotas import reopen
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What planning found and did. `created`: the run is new; `changed`: its configuration differs from last time."""
+
+    run_id: int
+    created: bool
+    changed: bool
+    added: int = 0
+    superseded: int = 0
+    restored: int = 0
+
+
+def apply_plan(
+    database: Database, course: Course, *, found: FoundModel | None, limit: int | None, trains: bool
+) -> PlanResult:
+    """Write run, phases, probes, kernels and sample rows; a second call with the same course changes nothing.
+
+    Raises ModelMismatch when the weights are not those the run began with, VersionError for a run of another lemfarm,
+    InputError for a cancelled one.
+    """
+    wanted = content_hash([config_hash(course.config), course.model_key, limit])
+    with database.session() as session:
+        _save_model(session, database, course, found)
+        run, created = _save_run(session, database, course, limit=limit, trains=trains)
+        run_id, promoted, changed = _key(run), run.promoted, run.planned_hash != wanted
+        phase_ids = _save_phases(session, run_id, course) if changed else {}
+        if changed:
+            _save_texts(session, course)
+    if not changed:
+        return PlanResult(run_id, created, changed)
+    ledger = Ledger(database)
+    distil = ledger.plan(run_id, Purpose.DISTIL, course.distil_rows(run_id, phase_ids, limit))
+    base = course.evaluation_rows(run_id, phase_ids[course.config.phases[0].name])
+    ledger.plan(run_id, Purpose.EVALUATE, base + measured_adapter_rows(database, run_id, base, promoted))
+    reopen(database, run_id)
+    with database.session() as session:
+        session.get_one(Run, run_id).planned_hash = wanted
+    return PlanResult(run_id, created, changed, distil.added, distil.superseded, distil.restored)
+
+
+def _save_run(
+    session: Session, database: Database, course: Course, *, limit: int | None, trains: bool
+) -> tuple[Run, bool]:
+    run = session.exec(select(Run).where(Run.name == course.config.run)).one_or_none()
+    created = run is None
+    if run is None:
+        run = Run(name=course.config.run, config_hash="", model_key="", lemfarm_version=__version__)
+        run.created = database.clock()
+    _refuse_foreign(run, course)
+    if run.config_hash != config_hash(course.config):
+        run.config, run.config_hash = config_data(course.config), config_hash(course.config)
+    if run.state not in (RunState.ACTIVE, RunState.PAUSED):
+        run.state, run.reason, run.activated, run.finished = RunState.ACTIVE, "", database.clock(), None
+    run.model_key, run.sample_limit, run.trains = course.model_key, limit, trains
+    session.add(run)
+    session.flush()
+    return run, created
+
+
+def _refuse_foreign(run: Run, course: Course) -> None:
+    if run.lemfarm_version != __version__:
+        raise VersionError(
+            f"run {run.name} was made by lemfarm {run.lemfarm_version}, this is {__version__}: "
+            f"install {run.lemfarm_version} to go on with it, or give the new campaign another name."
+        )
+    if run.state == RunState.CANCELLED:
+        raise InputError(f"run {run.name} was cancelled. `lemfarm resume {run.name}` takes that back.")
+
+
+def _save_model(session: Session, database: Database, course: Course, found: FoundModel | None) -> None:
+    name = course.config.model.path
+    earlier = session.exec(select(Model).where(Model.name == name).order_by(Model.created.desc())).first()  # type: ignore[attr-defined]
+    if earlier is not None and earlier.key != course.model_key and earlier.key.startswith("b2:"):
+        raise ModelMismatch(
+            f"{name} now has weights {course.model_key}, earlier runs used {earlier.key}. Put the old files back, "
+            "or copy the new model to another folder and name that one."
+        )
+    model = session.get(Model, course.model_key)
+    if model is None:
+        model = Model(key=course.model_key, name=name, engine=course.config.model.engine, created=database.clock())
+    if found is not None:
+        _refuse_other_weights(model, found)
+        model.commit, model.content_hash = found.commit, found.content_hash
+    session.add(model)
+
+
+def _refuse_other_weights(model: Model, found: FoundModel) -> None:
+    if model.content_hash and found.content_hash and model.content_hash != found.content_hash:
+        raise ModelMismatch(
+            f"{model.name} at {found.folder} has weights {found.content_hash}, the farm knows {model.content_hash}. "
+            f"Fetch the right ones with `lemfarm model get {model.name}`."
+        )
+
+
+def _save_texts(session: Session, course: Course) -> None:
+    for kernel in course.kernels:
+        session.merge(Kernel(hash=kernel.hash, name=kernel.name, text=kernel.text))
+    for probe in course.all_probes:
+        session.merge(Probe(id=probe_key(probe.id), name=probe.id, domain=probe.domain, fields=dict(probe.fields)))
+    session.flush()
+    for probe in course.all_probes:
+        for variant in probe.variants:
+            session.merge(
+                Variant(
+                    id=variant_key(probe.id, variant),
+                    probe_id=probe_key(probe.id),
+                    position=variant.position,
+                    kind=variant.kind,
+                    messages=as_json(variant),
+                )
+            )
+    session.flush()
+
+
+def _save_phases(session: Session, run_id: int, course: Course) -> dict[str, int]:
+    known = {phase.name: phase for phase in session.exec(select(Phase).where(Phase.run_id == run_id))}
+    for position, config in enumerate(course.config.phases):
+        phase = known.pop(config.name, None) or Phase(run_id=run_id, name=config.name, position=position)
+        phase.position, phase.retired = position, False
+        phase.config, phase.gate_hash = config.model_dump(mode="json"), gate_hash(config.gates)
+        if phase.state != PhaseState.TRAINED:
+            phase.state = PhaseState.OPEN
+        session.add(phase)
+    for gone in known.values():
+        gone.retired = True
+        session.add(gone)
+    session.flush()
+    rows = session.exec(select(Phase).where(Phase.run_id == run_id, Phase.retired == False))  # noqa: E712
+    return {phase.name: _key(phase) for phase in rows}
+
+
+def _key(row: Run | Phase) -> int:
+    """The id of a row that has been flushed."""
+    assert row.id is not None
+    return row.id

@@ -1,0 +1,104 @@
+"""The watcher: reaps, sends waves, closes quotas, hands full phases to training, measures, and ends runs.
+
+Every worker process carries one and so does `lemfarm run`; a turn in the database lets one act. It keeps nothing that
+matters in memory: killed at any point, the next one goes on from the rows.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlmodel import Session, col, select
+
+from lemfarm.broker import ensure_nonce
+from lemfarm.config import RunConfig, config_from_data
+from lemfarm.database import Database
+from lemfarm.errors import LemfarmError
+from lemfarm.home import Home
+from lemfarm.ledger import Ledger
+from lemfarm.records import Run, RunState
+from producer.handover import Handover
+from producer.reaper import Reaper
+from producer.turn import leave_turn, take_turn
+from producer.waves import Waves
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger()
+TURN = "watcher"
+LOOK_VARIABLE = "LEMFARM_WATCH_SECONDS"
+LOOK_SECONDS = 1.0
+TURN_SECONDS = 15.0
+LARGEST_SHARE = 0.1  #: of the time that watching may take
+
+
+@dataclass
+class Watcher:
+    """One watcher of a process; `owner` names it, `run_until` is its life."""
+
+    database: Database
+    app: "Celery"
+    owner: str
+    home: Home
+    _configs: dict[str, RunConfig] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.database)
+        self.waves = Waves(self.database, self.ledger, self.app)
+        self.reaper = Reaper(self.database, self.ledger, self.home)
+        self.handover = Handover(self.database, self.ledger, self.app, self.waves)
+
+    def run_until(self, wait: Callable[[float], bool]) -> None:
+        """Look again and again until `wait` says to end. Services that are away are waited for."""
+        pause = float(os.environ.get(LOOK_VARIABLE) or LOOK_SECONDS)
+        took = 0.0
+        while not wait(max(pause, took / LARGEST_SHARE)):
+            began = time.monotonic()
+            try:
+                if take_turn(self.database, TURN, self.owner, TURN_SECONDS):
+                    self.look()
+            except LemfarmError as error:
+                log.warning("the watcher will look again", error=str(error))
+            except Exception:
+                log.exception("the watcher met an unexpected error")
+            took = time.monotonic() - began
+        self._leave()
+
+    def _leave(self) -> None:
+        try:
+            leave_turn(self.database, TURN, self.owner)
+        except LemfarmError as error:
+            log.info("the turn runs out by itself", error=str(error))
+
+    def look(self) -> None:
+        """One round over all active runs."""
+        runs = self._active_runs()
+        leases = [self._config(run).farm.lease_seconds for run in runs]
+        self.reaper.look(min(leases, default=90.0))
+        if not runs:
+            return
+        if ensure_nonce(self.app):
+            self._recall_everything(runs)
+        for run in runs:
+            self.handover.advance(run, self._config(run))
+            self.waves.recall_lost(run)
+
+    def _recall_everything(self, runs: list[Run]) -> None:
+        for run in runs:
+            assert run.id is not None
+            recalled = self.ledger.forget_messages(run.id)
+            if recalled:
+                log.warning("the broker lost its data; messages are sent again", run=run.name, samples=recalled)
+
+    def _active_runs(self) -> list[Run]:
+        with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+            return list(session.exec(select(Run).where(Run.state == RunState.ACTIVE).order_by(col(Run.id))))
+
+    def _config(self, run: Run) -> RunConfig:
+        if run.config_hash not in self._configs:
+            self._configs[run.config_hash] = config_from_data(run.config)
+        return self._configs[run.config_hash]

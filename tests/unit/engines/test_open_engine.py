@@ -1,0 +1,25 @@
+"""The engine that a run file names."""
+
+from pathlib import Path
+
+import pytest
+
+from lemfarm.config import MlxModel, SimulatedModel
+from lemfarm.engines import open_engine
+from lemfarm.engines.mlx import MlxEngine
+from lemfarm.engines.simulated import SimulatedEngine
+from lemfarm.errors import ModelError
+
+
+def test_a_simulated_model_takes_its_settings_from_the_file() -> None:
+    engine = open_engine(SimulatedModel(engine="simulated", slots=5), folder=None, slots=None)
+    assert isinstance(engine, SimulatedEngine)
+    assert engine.slots == 5
+    assert open_engine(SimulatedModel(engine="simulated", slots=5), folder=None, slots=2).slots == 2
+
+
+def test_an_mlx_model_needs_its_folder() -> None:
+    model = MlxModel(engine="mlx", path="some/model")
+    assert isinstance(open_engine(model, folder=Path("anywhere"), slots=None), MlxEngine)
+    with pytest.raises(ModelError, match=r"some/model.*--model ID=FOLDER"):
+        open_engine(model, folder=None, slots=None)

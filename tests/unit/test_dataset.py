@@ -1,0 +1,174 @@
+"""Splitting by probe, and datasets as files."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemfarm.curation.dataset import (
+    MANIFEST,
+    TRAIN_FILE,
+    VALID_FILE,
+    Example,
+    held_out_probes,
+    read_dataset,
+    read_rows,
+    split,
+    write_dataset,
+)
+from lemfarm.engines.base import Message
+from lemfarm.errors import InputError
+
+
+def examples(*rows_per_probe: int) -> list[Example]:
+    """Probe n has as many rows as the n-th number says, in sample-index order across the probes."""
+    return [
+        Example(f"{n}-{index}", f"P{n:02}", (Message("user", f"prompt {n}"),), f"answer {n} {index}")
+        for index in range(max(rows_per_probe, default=0))
+        for n, rows in enumerate(rows_per_probe)
+        if index < rows
+    ]
+
+
+def can_be_split(rows: list[int], batch_size: int) -> bool:
+    sums = {0}
+    for count in rows:
+        sums |= {one + count for one in sums}
+    return any(batch_size <= one <= sum(rows) - batch_size for one in sums)
+
+
+@given(
+    st.lists(st.integers(1, 12), max_size=10), st.floats(0.01, 0.9), st.integers(1, 8), st.integers(0, 5), st.randoms()
+)
+def test_no_probe_is_on_both_sides_and_no_row_is_lost(
+    rows: list[int], share: float, batch_size: int, seed: int, dice: object
+) -> None:
+    given_examples = examples(*rows)
+    if not can_be_split(rows, batch_size):
+        with pytest.raises(InputError):
+            split(given_examples, valid_share=share, batch_size=batch_size, seed=seed)
+        return
+    parts = split(given_examples, valid_share=share, batch_size=batch_size, seed=seed)
+    assert not {one.probe for one in parts.train} & {one.probe for one in parts.valid}
+    assert min(len(parts.train), len(parts.valid)) >= batch_size
+    for side in (parts.train, parts.valid):
+        kept = set(side)
+        assert list(side) == [one for one in given_examples if one in kept]
+    shuffled = list(given_examples)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    again = split(shuffled, valid_share=share, batch_size=batch_size, seed=seed)
+    assert set(again.valid) == set(parts.valid)
+
+
+def test_the_share_is_met_as_nearly_as_whole_probes_allow() -> None:
+    parts = split(examples(*[5] * 20), valid_share=0.1, batch_size=4, seed=1)
+    assert len(parts.valid) == 10
+
+
+def test_another_seed_validates_on_other_probes() -> None:
+    chosen = {
+        tuple(sorted({one.probe for one in split(examples(*[3] * 12), valid_share=0.2, batch_size=1, seed=seed).valid}))
+        for seed in range(8)
+    }
+    assert len(chosen) > 3
+
+
+def test_what_is_missing_is_named() -> None:
+    def refusal(rows: list[Example], batch_size: int) -> str:
+        with pytest.raises(InputError) as error:
+            split(rows, valid_share=0.1, batch_size=batch_size, seed=0)
+        return str(error.value)
+
+    assert "none has any" in refusal([], 1)
+    assert "at least 2 probes; only P00 has any" in refusal(examples(9), 1)
+    assert "batch of 4 rows each, 8 in all; there are 6" in refusal(examples(3, 3), 4)
+    assert "no choice of whole probes leaves a batch of 4" in refusal(examples(7, 1), 4)
+    assert "sample 0-0 stands twice" in refusal([*examples(2, 2), *examples(1)], 1)
+
+
+@given(st.sets(st.text(min_size=1, max_size=5), max_size=30), st.floats(0, 1), st.integers(0, 99))
+def test_held_out_probes_are_some_but_never_all(probes: set[str], share: float, seed: int) -> None:
+    held = held_out_probes(probes, share, seed)
+    assert held <= probes
+    assert held == held_out_probes(sorted(probes, reverse=True), share, seed)
+    if share > 0 and len(probes) >= 2:
+        assert 1 <= len(held) < len(probes)
+    else:
+        assert held == frozenset()
+
+
+def test_held_out_probes_are_the_same_on_every_machine() -> None:
+    names = [f"P{n:02}" for n in range(24)]
+    assert held_out_probes(names, 0.1, 42) == {"P03", "P22"}
+    assert len(held_out_probes(names, 0.25, 42)) == 6
+
+
+def test_a_dataset_has_the_shape_that_mlx_lm_reads(tmp_path: Path) -> None:
+    parts = split(examples(3, 2, 2), valid_share=0.3, batch_size=2, seed=0)
+    manifest = write_dataset(parts, tmp_path / "set")
+    lines = (tmp_path / "set" / TRAIN_FILE).read_text().splitlines()
+    first = parts.train[0]
+    assert json.loads(lines[0]) == {
+        "messages": [
+            {"role": "user", "content": first.prompt_messages[0].content},
+            {"role": "assistant", "content": first.answer},
+        ]
+    }
+    assert manifest.train == tuple(one.sample_id for one in parts.train)
+    assert len(lines) == len(manifest.train)
+    assert set(manifest.train_probes) | set(manifest.valid_probes) == {"P00", "P01", "P02"}
+
+
+def test_a_dataset_reads_back_whatever_its_answers_hold(tmp_path: Path) -> None:
+    awkward = 'a\u2028b\r\nc\x85d \U0001f300 "quoted" \\ \x00'
+    rows = [Example(f"s{n}", f"P{n}", (Message("user", "x"),), awkward) for n in range(2)]
+    manifest = write_dataset(split(rows, valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    train, valid = read_rows(tmp_path)
+    assert train[0]["messages"][-1]["content"] == valid[0]["messages"][-1]["content"] == awkward
+    assert read_dataset(tmp_path) == manifest
+
+
+def test_the_hash_names_rows_order_and_samples(tmp_path: Path) -> None:
+    parts = split(examples(4, 4), valid_share=0.5, batch_size=1, seed=0)
+    first = write_dataset(parts, tmp_path / "a").hash
+    assert write_dataset(parts, tmp_path / "b").hash == first
+    backwards = type(parts)(parts.train[::-1], parts.valid)
+    assert write_dataset(backwards, tmp_path / "a").hash != first
+    assert read_dataset(tmp_path / "a").hash != first
+    read_rows(tmp_path / "a")
+
+
+def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a finished dataset, when writing another over it breaks in the middle, then it counts as unfinished.
+    write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name == VALID_FILE:
+            raise OSError(28, "No space left on device")
+        path.write_bytes(data)
+
+    monkeypatch.setattr("lemfarm.curation.dataset.write_whole", full)
+    with pytest.raises(OSError, match="No space"):
+        write_dataset(split(examples(4, 4), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    assert not (tmp_path / MANIFEST).exists()
+    with pytest.raises(InputError, match="never finished"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", [TRAIN_FILE, VALID_FILE])
+def test_a_changed_file_is_found_out(tmp_path: Path, name: str) -> None:
+    write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    (tmp_path / name).write_text((tmp_path / name).read_text().replace("answer", "anders"))
+    with pytest.raises(InputError, match="write the dataset again"):
+        read_rows(tmp_path)
+    (tmp_path / name).write_text("{")
+    with pytest.raises(InputError, match=name):
+        read_rows(tmp_path)
+
+
+def test_a_broken_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"hash": 1}')
+    with pytest.raises(InputError, match="not a dataset manifest"):
+        read_dataset(tmp_path)

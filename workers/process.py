@@ -1,0 +1,321 @@
+"""One worker process from start to end: find the model that is wanted, load it, serve the queue, leave cleanly."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import structlog
+from sqlmodel import Session, col, select
+
+from lemfarm import __version__
+from lemfarm.broker import generate_queue, make_app, train_queue
+from lemfarm.config import RunConfig, config_from_data
+from lemfarm.connections import resolve
+from lemfarm.database import Database, open_database
+from lemfarm.engines import open_engine
+from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, VersionError
+from lemfarm.home import Home, open_home
+from lemfarm.ledger import Ledger
+from lemfarm.models import FoundModel, find_model
+from lemfarm.records import Model, Run, RunState, WorkerState
+from producer.watch import Watcher
+from workers.engine_thread import EngineThread
+from workers.host import Identity, new_identity, register, say
+from workers.keeper import Keeper, TokenRate
+from workers.leases import Leases
+from workers.library import Library
+from workers.sample import SampleRunner
+from workers.shutdown import RELOAD, Shutdown
+from workers.spool import Spool
+from workers.tasks import register_tasks
+from workers.train import TrainRunner
+
+log = structlog.get_logger()
+NAME_VARIABLE = "LEMFARM_WORKER_NAME"
+SLOTS_VARIABLE = "LEMFARM_SLOTS"
+MODELS_VARIABLE = "LEMFARM_MODELS"
+RUN_VARIABLE = "LEMFARM_RUN"
+GRACE_VARIABLE = "LEMFARM_GRACE_SECONDS"
+GRACE_SECONDS = 20.0
+LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a worker is told by its supervisor, through the environment."""
+
+    name: str
+    slots: int | None
+    models: Mapping[str, Path]
+    run: str | None
+    grace_seconds: float
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Take the settings from the environment; `LEMFARM_MODELS` holds ID=FOLDER, separated by the path separator."""
+        pairs = filter(None, environ.get(MODELS_VARIABLE, "").split(os.pathsep))
+        return cls(
+            name=environ.get(NAME_VARIABLE) or f"{os.uname().nodename.split('.')[0]}-1",
+            slots=int(environ[SLOTS_VARIABLE]) if environ.get(SLOTS_VARIABLE) else None,
+            models={name: Path(folder) for name, _, folder in (pair.partition("=") for pair in pairs)},
+            run=environ.get(RUN_VARIABLE) or None,
+            grace_seconds=float(environ.get(GRACE_VARIABLE) or GRACE_SECONDS),
+        )
+
+
+def main() -> int:
+    """Run a worker; returns its exit code: 0 asked to end, 2 cannot serve, 4 a service is away, 75 start me again."""
+    _set_up_logging()
+    settings = Settings.read(os.environ)
+    shutdown = Shutdown()
+    _on_signals(shutdown, settings.grace_seconds, then=lambda number, frame: None)
+    try:
+        return _Process(settings, open_home(), shutdown).run()
+    except LemfarmError as error:
+        log.error("this worker cannot serve", reason=str(error))
+        return error.exit_code
+
+
+class _Process:
+    """The parts of one worker, put together in the order in which they depend on each other."""
+
+    def __init__(self, settings: Settings, home: Home, shutdown: Shutdown) -> None:
+        self.settings, self.home, self.shutdown = settings, home, shutdown
+        self.connections = resolve(home, environ=os.environ)
+        self.database: Database
+        self.who: Identity
+
+    def run(self) -> int:
+        if self.connections.broker is None:
+            raise Unavailable(
+                "no broker is known here. Start this worker with `lemfarm worker`, or set LEMFARM_BROKER."
+            )
+        self.home.ensure()
+        self.database = self._insist(lambda: open_database(self.connections.database))
+        self.who = new_identity(self.settings.name, self.home.identity)
+        self._insist(lambda: register(self.database, self.who))
+        config = self._wait_for_run()
+        if config is None:
+            say(self.database, self.who.id, state=WorkerState.STOPPED)
+            return 0
+        try:
+            found = self._find_model(config)
+            engine = EngineThread(
+                open_engine(config.model, folder=found.folder if found else None, slots=self.settings.slots)
+            )
+            facts = engine.start()
+        except LemfarmError as error:
+            say(self.database, self.who.id, state=WorkerState.REFUSED, message=str(error))
+            raise
+        log.info("model loaded", model=config.model.path, slots=facts.slots, details=facts.details)
+        shown = {"engine": facts.engine, "versions": facts.versions, "weights_bytes": facts.weights_bytes}
+        shown |= {"bytes_per_sample": facts.bytes_per_sample, "context_tokens": facts.context_tokens, **facts.details}
+        say(
+            self.database,
+            self.who.id,
+            state=WorkerState.READY,
+            slots=facts.slots,
+            model_key=self.model_key,
+            facts=shown,
+        )
+        try:
+            self._serve(config, found, engine, facts.slots)
+        finally:
+            engine.stop()
+        return self.shutdown.exit_code
+
+    def _serve(self, config: RunConfig, found: FoundModel | None, engine: EngineThread, slots: int) -> None:
+        lease = config.farm.lease_seconds
+        app = make_app(str(self.connections.broker))
+        hostname = f"{self.who.name}@{self.who.host}"
+        queues = [generate_queue(self.model_key), generate_queue(self.model_key, self.who.home_id)]
+        queues += [train_queue(self.model_key), train_queue(self.model_key, self.who.home_id)] if found else []
+        ledger, leases, rate = Ledger(self.database), Leases(), TokenRate()
+        spool = Spool(self.home.spool, self.who.id)
+        samples = SampleRunner(
+            self.who.id,
+            ledger,
+            Library(self.database, self.home),
+            engine,
+            spool,
+            leases,
+            self.shutdown,
+            lease,
+            rate.add,
+        )
+        training = TrainRunner(
+            self.who.id, self.database, self.home, engine, found, self.shutdown, lease,
+            stop_consuming=lambda: self._consume(app, hostname, queues, stop=True),
+            start_consuming=lambda: self._consume(app, hostname, queues, stop=False),
+        )  # fmt: skip
+        register_tasks(app, samples.run, lambda stage: training.run(int(stage)))
+        keeper = Keeper(
+            self.who.id, self.database, ledger, leases, spool, rate, self.shutdown, lease,
+            renew_training=training.renew,
+            is_wanted=self._is_wanted,
+            on_drain=self._drain,
+        )  # fmt: skip
+        watcher = Watcher(self.database, app, owner=self.who.id, home=self.home)
+        keeper.start()
+        watching = threading.Thread(target=watcher.run_until, args=(self.shutdown.wait,), name="watcher", daemon=True)
+        watching.start()
+        try:
+            self._consume_until_told(app, hostname, queues, 2 * slots)
+        finally:
+            self.shutdown.begin(0.0)
+            keeper.close()
+            watching.join(timeout=10)
+            spool.close()
+            say(self.database, self.who.id, state=WorkerState.STOPPED, in_flight=0)
+            log.info("worker ended", code=self.shutdown.exit_code)
+
+    def _consume_until_told(self, app: Any, hostname: str, queues: list[str], threads: int) -> None:
+        from celery.signals import worker_ready
+
+        def take_signals(**_: Any) -> None:
+            """Celery has put its own handlers in place by now: ours run first and then call them, once."""
+            _on_signals(self.shutdown, self.settings.grace_seconds, then=_once(signal.getsignal(signal.SIGTERM)))
+            if self.shutdown.asked:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        worker_ready.connect(take_signals, weak=False)
+        worker = app.Worker(
+            hostname=hostname,
+            pool="threads",
+            concurrency=threads,
+            queues=queues,
+            without_mingle=True,
+            without_gossip=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+        worker.start()
+
+    def _consume(self, app: Any, hostname: str, queues: list[str], *, stop: bool) -> None:
+        """Leave the queues to others while this worker trains, and come back."""
+        for queue in queues:
+            if stop:
+                app.control.cancel_consumer(queue, destination=[hostname])
+            else:
+                app.control.add_consumer(queue, destination=[hostname])
+
+    def _drain(self) -> None:
+        say(self.database, self.who.id, state=WorkerState.DRAINING)
+        self.shutdown.begin(float("inf"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _is_wanted(self) -> bool:
+        """Whether this model still has a run; where only another model has, this process starts again with that one."""
+        if self._active_run(model_key=self.model_key) or not self._active_run():
+            return True
+        log.info("another model is wanted now")
+        self.shutdown.begin(float("inf"), exit_code=RELOAD)
+        return False
+
+    def _wait_for_run(self) -> RunConfig | None:
+        told = False
+        while not self.shutdown.asked:
+            run = self._insist(self._active_run)
+            if run is not None:
+                _require_same_version(run)
+                self.model_key = run.model_key
+                return config_from_data(run.config)
+            if not told:
+                log.info("waiting for a run to be started")
+                told = True
+            self.shutdown.wait(LOOK_SECONDS)
+        return None
+
+    def _active_run(self, model_key: str | None = None) -> Run | None:
+        query = (
+            select(Run)
+            .where(col(Run.state).in_([RunState.ACTIVE, RunState.PAUSED]))
+            .order_by(col(Run.activated).desc())
+        )
+        if self.settings.run:
+            query = query.where(Run.name == self.settings.run)
+        if model_key:
+            query = query.where(Run.model_key == model_key)
+        with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+            return session.exec(query).first()
+
+    def _find_model(self, config: RunConfig) -> FoundModel | None:
+        if config.model.engine == "simulated":
+            return None
+        found = find_model(
+            config.model.path, mapping=self.settings.models, revision=config.model.revision, home=self.home
+        )
+        with self.database.session() as session:
+            model = session.get(Model, self.model_key)
+            if model is None:
+                raise NotFound(f"the farm knows no model {self.model_key}: start the run again.")
+            if model.content_hash is None:
+                model.content_hash, model.commit = found.content_hash, found.commit
+            elif model.content_hash != found.content_hash:
+                raise ModelMismatch(
+                    f"{found.folder} has weights {found.content_hash}, the run began with {model.content_hash}. "
+                    f"Give this worker the right ones: lemfarm worker --model {config.model.path}=FOLDER"
+                )
+        return found
+
+    def _insist(self, action: Callable[[], Any]) -> Any:
+        """Wait for a database that is not up yet, as after a power cut, unless this worker is asked to end."""
+        while True:
+            try:
+                return action()
+            except Unavailable as error:
+                log.warning("waiting for the database", error=str(error))
+                if self.shutdown.wait(LOOK_SECONDS):
+                    raise
+
+
+def _require_same_version(run: Run) -> None:
+    if run.lemfarm_version != __version__:
+        raise VersionError(
+            f"run {run.name} belongs to lemfarm {run.lemfarm_version}, this worker is {__version__}: "
+            "install the same version on all machines."
+        )
+
+
+def _on_signals(shutdown: Shutdown, grace: float, then: Callable[[int, FrameType | None], Any]) -> None:
+    def hear(number: int, frame: FrameType | None) -> None:
+        shutdown.begin(0.0 if shutdown.asked else grace)
+        then(number, frame)
+
+    signal.signal(signal.SIGTERM, hear)
+    signal.signal(signal.SIGINT, hear)
+
+
+def _once(handler: Any) -> Callable[[int, FrameType | None], Any]:
+    """Celery's first signal means a warm end; a second one would make it cold and wait no longer for its threads."""
+    called = threading.Event()
+
+    def call(number: int, frame: FrameType | None) -> None:
+        if not called.is_set() and callable(handler):
+            called.set()
+            handler(number, frame)
+
+    return call
+
+
+def _set_up_logging() -> None:
+    import logging
+
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,71 @@
+"""From a completion to what is stored: scores, verdict, and the record of how it was generated."""
+
+import array
+import sys
+import zlib
+from dataclasses import asdict
+from typing import Any
+
+from lemfarm.engines.base import Completion
+from lemfarm.gates import Answer, gate_hash, judge, required_scorers
+from lemfarm.records import Outcome, Purpose
+from lemfarm.scorers import get_scorer
+from lemfarm.work import Claim, Result, ScoredBy
+from workers.library import Rules
+
+
+def make_result(claim: Claim, worker_id: str, prompt: str, completion: Completion, rules: Rules) -> Result:
+    """Score and judge a completion. Evaluation samples have no gates: they are all accepted."""
+    distil = claim.purpose == Purpose.DISTIL
+    wanted = required_scorers(rules.phase.gates) if distil else frozenset(filter(None, [rules.scorer]))
+    scores = [_score(name, prompt, completion.text) for name in sorted(wanted)]
+    outcome, reason, gates = str(Outcome.ACCEPTED), "", ""
+    if distil:
+        values = {score.scorer: score.value for score in scores}
+        verdict = judge(rules.phase.gates, Answer(completion.text, completion.finish_reason, values))
+        outcome, reason, gates = str(verdict.outcome), verdict.reason, gate_hash(rules.phase.gates)
+    return Result(
+        sample_id=claim.sample_id,
+        epoch=claim.epoch,
+        worker_id=worker_id,
+        content=completion.text,
+        thoughts=completion.thoughts,
+        token_ids=pack_tokens(completion.token_ids),
+        generation=_record(completion),
+        scores=scores,
+        outcome=outcome,
+        reason=reason,
+        gate_hash=gates,
+    )
+
+
+def pack_tokens(token_ids: tuple[int, ...]) -> bytes:
+    """Token ids as deflated little-endian 32-bit numbers: a quarter of their size as JSON."""
+    numbers = array.array("I", token_ids)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return zlib.compress(numbers.tobytes())
+
+
+def unpack_tokens(packed: bytes) -> tuple[int, ...]:
+    """The inverse of `pack_tokens`."""
+    numbers = array.array("I")
+    numbers.frombytes(zlib.decompress(packed))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return tuple(numbers)
+
+
+def _score(name: str, prompt: str, answer: str) -> ScoredBy:
+    scorer = get_scorer(name)
+    score = scorer.score(prompt, answer)
+    return ScoredBy(scorer.name, scorer.version, score.value, dict(score.signals))
+
+
+def _record(completion: Completion) -> dict[str, Any]:
+    record = asdict(completion)
+    for stored_elsewhere in ("text", "thoughts", "token_ids"):
+        del record[stored_elsewhere]
+    record["completion_tokens"] = len(completion.token_ids)
+    record["batch_mates"] = list(completion.batch_mates)
+    return record

@@ -1,0 +1,155 @@
+"""The training of one phase on a worker: free the engine's memory, run the trainer, promote, load the model again."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlmodel import Session
+
+from lemfarm.config import PhaseConfig, RunConfig, config_from_data
+from lemfarm.curation.dataset import split, write_dataset
+from lemfarm.database import Database
+from lemfarm.errors import InputError, LemfarmError, Unavailable
+from lemfarm.home import Home
+from lemfarm.models import FoundModel
+from lemfarm.records import Phase, Run, WorkerState
+from lemfarm.training.child import TrainingFailed, TrainingStopped, run_lora
+from lemfarm.training.job import LoraJob
+from lemfarm.training.phases import (
+    StageClaim,
+    add_loss,
+    claim_stage,
+    fail_stage,
+    finish_stage,
+    release_stage,
+    renew_stage,
+    training_examples,
+)
+from workers.engine_thread import EngineThread
+from workers.host import say
+from workers.sample import HandBack
+from workers.shutdown import Shutdown
+
+log = structlog.get_logger()
+VALID_SHARE = 0.1
+
+
+@dataclass
+class TrainRunner:
+    """Trains at most one phase at a time; `renew` is called by the keeper."""
+
+    worker_id: str
+    database: Database
+    home: Home
+    engine: EngineThread
+    model: FoundModel | None
+    shutdown: Shutdown
+    lease_seconds: float
+    stop_consuming: Callable[[], None]
+    start_consuming: Callable[[], None]
+    _claim: StageClaim | None = None
+    _lost: bool = False
+    _busy: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, stage_id: int) -> str:
+        """Do what a train message hints at; returns a word for Flower. Raises HandBack when this worker is to end."""
+        if self.shutdown.asked or not self._busy.acquire(blocking=False):
+            raise HandBack(str(stage_id))
+        try:
+            claim = claim_stage(self.database, stage_id, self.worker_id, self.lease_seconds)
+            if claim is None:
+                return "nothing to do"
+            self._claim, self._lost = claim, False
+            return self._train(claim)
+        finally:
+            self._claim = None
+            self._busy.release()
+
+    def renew(self) -> None:
+        """Keep the lease while the trainer works; a lost one stops it."""
+        claim = self._claim
+        if claim is not None and not renew_stage(self.database, claim, self.lease_seconds):
+            self._lost = True
+
+    def _train(self, claim: StageClaim) -> str:
+        self.stop_consuming()
+        self.engine.suspend()
+        say(self.database, self.worker_id, state=WorkerState.TRAINING)
+        try:
+            return self._train_phase(claim)
+        except TrainingStopped:
+            release_stage(self.database, claim)
+            raise HandBack(str(claim.stage_id)) from None
+        except (TrainingFailed, InputError) as error:
+            fail_stage(self.database, claim, str(error), final=isinstance(error, InputError))
+            log.error("a training failed", stage=claim.stage_id, error=str(error))
+            return "failed"
+        finally:
+            if not self.shutdown.asked:
+                self.engine.resume()
+                say(self.database, self.worker_id, state=WorkerState.READY)
+                self.start_consuming()
+
+    def _train_phase(self, claim: StageClaim) -> str:
+        config, phase, parent = self._read(claim)
+        folder = self.home.ensure(self.home.root / "datasets" / config.run / phase.name)
+        rows = training_examples(self.database, claim.phase_id, phase)
+        parts = split(rows, valid_share=VALID_SHARE, batch_size=config.train.batch_size, seed=config.sampling.seed)
+        dataset = write_dataset(parts, folder)
+        job = self._job(config, phase, folder, dataset.hash, parent)
+        log.info("training begins", run=config.run, phase=phase.name, rows=len(rows), parent=parent)
+        manifest = run_lora(
+            job,
+            on_event=lambda event: self._note(claim, event),
+            should_stop=lambda: self._lost or self.shutdown.asked,
+            log=self.home.ensure(self.home.logs) / f"train-{config.run}-{phase.name}.log",
+        )
+        summary = {"hash": dataset.hash, "train": len(dataset.train), "valid": len(dataset.valid)}
+        summary |= {"train_probes": list(dataset.train_probes), "valid_probes": list(dataset.valid_probes)}
+        done = finish_stage(self.database, claim, manifest, self.home.identity, summary)
+        log.info("training done", phase=phase.name, adapter=manifest.id, promoted=done)
+        return "trained" if done else "fenced off"
+
+    def _read(self, claim: StageClaim) -> tuple[RunConfig, PhaseConfig, str | None]:
+        with self.database.read() as connection, Session(bind=connection) as session:
+            run = session.get_one(Run, claim.run_id)
+            name = session.get_one(Phase, claim.phase_id).name
+            config = config_from_data(run.config)
+            phase = next(phase for phase in config.phases if phase.name == name)
+            return config, phase, run.promoted
+
+    def _job(
+        self, config: RunConfig, phase: PhaseConfig, dataset: Path, dataset_hash: str, parent: str | None
+    ) -> LoraJob:
+        if self.model is None or phase.train is None or config.train is None:
+            raise InputError(f"phase {phase.name}: a {config.model.engine} model cannot be trained")
+        return LoraJob(
+            model=self.model.folder,
+            model_hash=self.model.content_hash,
+            dataset=dataset,
+            dataset_hash=dataset_hash,
+            adapters=self.home.ensure(self.home.adapters),
+            seed=config.sampling.seed,
+            parent=self.home.adapters / parent.removeprefix("b2:") if parent else None,
+            parent_id=parent,
+            label=f"{config.run} {phase.name}",
+            **phase.train.model_dump(),
+            **config.train.model_dump(),
+        )
+
+    def _note(self, claim: StageClaim, event: Any) -> None:
+        """Put losses into the database; a curve with a gap is better than a training that stops for it."""
+        if event["event"] not in ("train_loss", "valid_loss"):
+            return
+        details = {key: value for key, value in event.items() if key not in ("event", "iteration", "loss")}
+        try:
+            add_loss(
+                self.database, claim, event["event"].removesuffix("_loss"), event["iteration"], event["loss"], details
+            )
+        except Unavailable as error:
+            log.warning("a loss point could not be stored", error=str(error))
+        except LemfarmError:
+            raise
