@@ -102,10 +102,7 @@ def send_generate(app: "Celery", rows: Iterable[QueuedSample]) -> int:
 
 def send_train(app: "Celery", stage_id: str, queue: str, label: str) -> None:
     """Publish one training stage. Raises BrokerDown, NoSpace."""
-    with (
-        _explained(app.conf.broker_url),
-        app.producer_pool.acquire(block=True) as producer,
-    ):
+    with _explained(app.conf.broker_url), app.producer_pool.acquire(block=True) as producer:
         _publish(app, producer, TRAIN_TASK, QueuedSample(stage_id, queue, label))
 
 

@@ -1,7 +1,7 @@
 """Look at everything a farm stands on, and say what is wrong and how to fix it.
 
 Each check answers for itself: one that finds its service missing reports that and the others go on. Nothing is
-started, migrated or downloaded; a home that does not exist yet is not created.
+started, migrated or downloaded; all that is written is the hash of a model, which takes a while to compute.
 """
 
 import importlib.metadata

@@ -65,7 +65,7 @@ class Ledger:
     def _insert(self, connection: Connection, rows: Sequence[PlannedSample]) -> None:
         dialect = sqlite if self.database.is_sqlite else postgresql
         table = Sample.__table__  # type: ignore[attr-defined]
-        statement = dialect.insert(table).on_conflict_do_nothing()  # type: ignore[attr-defined]
+        statement = dialect.insert(table).on_conflict_do_nothing()
         for chunk in _chunks(rows, 5000):
             connection.execute(statement, [_row_values(row) for row in chunk])
 
@@ -81,7 +81,7 @@ class Ledger:
     # ---- the life of a claim
 
     def claim(self, sample_id: str, worker_id: str, lease_seconds: float) -> Claim | None:
-        """Lease a pending sample of an active run; none when it is not to be had: acknowledge the message and forget it."""
+        """Lease a pending sample of an active run; none when it is not to be had: forget the message."""
         with self.database.write() as connection:
             row = connection.execute(
                 text(
@@ -100,9 +100,9 @@ class Ledger:
             connection.execute(
                 text(
                     f"""INSERT INTO attempt (sample_id, epoch, worker_id, alone, started, ending, error, generation)
-                        VALUES (:id, :epoch, :worker, :alone, {self._now}, '', '', '{{}}')"""
+                        VALUES (:id, :epoch, :worker, false, {self._now}, '', '', '{{}}')"""
                 ),
-                {"id": sample_id, "epoch": claim.epoch, "worker": worker_id, "alone": False},
+                {"id": sample_id, "epoch": claim.epoch, "worker": worker_id},
             )
             return claim
 
@@ -114,21 +114,23 @@ class Ledger:
                 {"id": sample_id, "epoch": epoch},
             )
 
-    def renew(self, worker_id: str, lease_seconds: float) -> dict[str, int]:
-        """Extend all leases of a worker in one statement; returns id -> epoch of those it still holds and may go on with."""
+    def renew(self, worker_id: str, sample_ids: Iterable[str], lease_seconds: float) -> dict[str, int]:
+        """Extend the leases of what a worker has in hand, in one statement; returns id -> epoch of those it may go on
+        with. A lease that was forgotten, as after a lost answer of the database, runs out and is reaped."""
+        statement = text(
+            f"""UPDATE sample SET lease_expires = {self._now} + :lease
+                WHERE owner = :worker AND state = 'leased' AND id IN :ids
+                RETURNING id, epoch, (SELECT state FROM run WHERE run.id = sample.run_id) AS run_state"""
+        ).bindparams(bindparam("ids", expanding=True))
+        values = {"worker": worker_id, "lease": lease_seconds, "ids": list(sample_ids)}
         with self.database.write() as connection:
-            rows = connection.execute(
-                text(
-                    f"""UPDATE sample SET lease_expires = {self._now} + :lease WHERE owner = :worker AND state = 'leased'
-                        RETURNING id, epoch, (SELECT state FROM run WHERE run.id = sample.run_id) AS run_state"""
-                ),
-                {"worker": worker_id, "lease": lease_seconds},
-            ).all()
+            rows = connection.execute(statement, values).all()
             return {row.id: row.epoch for row in rows if row.run_state != "cancelled"}
 
     def record(self, result: Result) -> bool:
         """Store a complete result with its scores and verdict in one durable transaction. False when the sample was
         done already: this one is dropped, and its attempt says so."""
+        values = {"id": result.sample_id, "worker": result.worker_id}
         with self.database.write(durable=True) as connection:
             stored = connection.execute(
                 text(
@@ -136,31 +138,33 @@ class Ledger:
                         owner = :worker, lease_expires = 0, wave = NULL, finished = {self._now}
                         WHERE id = :id AND state <> 'done' RETURNING id"""
                 ),
-                {
-                    "id": result.sample_id,
-                    "outcome": result.outcome,
-                    "reason": result.reason,
-                    "worker": result.worker_id,
-                },
+                values | {"outcome": result.outcome, "reason": result.reason},
             ).one_or_none()
             ending = "done" if stored else "dropped"
             self._end_attempt(connection, result.sample_id, result.epoch, ending, generation=result.generation)
             if stored:
+                self._drop_rivals(connection, result)
                 self._store_text(connection, result)
             return stored is not None
 
+    def _drop_rivals(self, connection: Connection, result: Result) -> None:
+        """Whoever else works on this sample, after a lease that ran out, works in vain: its claim has ended."""
+        connection.execute(
+            text(
+                f"""UPDATE attempt SET ended = {self._now}, ending = 'dropped'
+                    WHERE sample_id = :id AND epoch <> :epoch AND ending = ''"""
+            ),
+            {"id": result.sample_id, "epoch": result.epoch},
+        )
+
     def _store_text(self, connection: Connection, result: Result) -> None:
+        values: dict[str, Any] = {"id": result.sample_id, "content": result.content}
         text_id = connection.execute(
             text(
                 f"""INSERT INTO text (sample_id, revision, content, thoughts, token_ids, created)
                     VALUES (:id, 0, :content, :thoughts, :tokens, {self._now}) RETURNING id"""
             ),
-            {
-                "id": result.sample_id,
-                "content": result.content,
-                "thoughts": result.thoughts,
-                "tokens": result.token_ids,
-            },
+            values | {"thoughts": result.thoughts, "tokens": result.token_ids},
         ).scalar_one()
         self.add_scores(connection, text_id, result.scores)
         self._add_verdict(connection, result.sample_id, text_id, result.gate_hash, result.outcome, result.reason)
@@ -168,18 +172,13 @@ class Ledger:
     def add_scores(self, connection: Connection, text_id: int, scores: Iterable[ScoredBy]) -> None:
         """Store scores of a text; one of the same scorer and version is there already and stays."""
         for score in scores:
+            known = {"text": text_id, "scorer": score.scorer, "version": score.version, "value": score.value}
             connection.execute(
                 text(
                     f"""INSERT INTO score (text_id, scorer, version, value, signals, created)
                         VALUES (:text, :scorer, :version, :value, :signals, {self._now}) ON CONFLICT DO NOTHING"""
                 ),
-                {
-                    "text": text_id,
-                    "scorer": score.scorer,
-                    "version": score.version,
-                    "value": score.value,
-                    "signals": canonical_json(dict(score.signals)),
-                },
+                known | {"signals": canonical_json(dict(score.signals))},
             )
 
     def judge(self, sample_id: str, text_id: int, gate_hash: str, outcome: str, reason: str) -> None:
@@ -205,23 +204,18 @@ class Ledger:
     def fail(self, sample_id: str, epoch: int, kind: str, message: str, *, retryable: bool, retries: int) -> str | None:
         """End a claim without a result: back to pending while the retry budget lasts, waiting longer each time, else
         failed. Returns the new state; none when the claim was not ours any more."""
+        again = "(:retryable AND failures < :retries)"
+        values = {"id": sample_id, "epoch": epoch, "kind": kind, "message": message, "wait": RETRY_SECONDS}
         with self.database.write() as connection:
-            state = connection.execute(
+            state: str | None = connection.execute(
                 text(
-                    f"""UPDATE sample SET state = CASE WHEN :retryable AND failures < :retries THEN {_BACK} ELSE 'failed' END,
-                        failures = failures + 1, error_class = :kind, reason = :message, {_FREE},
+                    f"""UPDATE sample SET state = CASE WHEN {again} THEN {_BACK} ELSE 'failed' END,
+                        reason = CASE WHEN {again} AND {_BACK} = 'skipped' THEN 'cancelled' ELSE :message END,
+                        failures = failures + 1, error_class = :kind, {_FREE},
                         not_before = {self._now} + :wait * (failures + 1)
                         WHERE id = :id AND epoch = :epoch AND state = 'leased' RETURNING state"""
                 ),
-                {
-                    "id": sample_id,
-                    "epoch": epoch,
-                    "kind": kind,
-                    "message": message,
-                    "retryable": retryable,
-                    "retries": retries,
-                    "wait": RETRY_SECONDS,
-                },
+                values | {"retryable": retryable, "retries": retries},
             ).scalar_one_or_none()
             if state is not None:
                 self._end_attempt(connection, sample_id, epoch, "failed", error=f"{kind}: {message}")
@@ -232,13 +226,17 @@ class Ledger:
         with self.database.write() as connection:
             return self._give_back(connection, sample_id, epoch, "released")
 
-    def _give_back(self, connection: Connection, sample_id: str, epoch: int, ending: str) -> bool:
+    def _give_back(
+        self, connection: Connection, sample_id: str, epoch: int, ending: str, expires: float | None = None
+    ) -> bool:
+        as_seen = "" if expires is None else "AND lease_expires = :expires"
+        values = {"id": sample_id, "epoch": epoch} | ({} if expires is None else {"expires": expires})
         row = connection.execute(
             text(
                 f"""UPDATE sample SET state = {_BACK}, reason = {_BACK_REASON}, {_FREE}
-                    WHERE id = :id AND epoch = :epoch AND state = 'leased' RETURNING id"""
+                    WHERE id = :id AND epoch = :epoch AND state = 'leased' {as_seen} RETURNING id"""
             ),
-            {"id": sample_id, "epoch": epoch},
+            values,
         ).one_or_none()
         if row is not None:
             self._end_attempt(connection, sample_id, epoch, ending)
@@ -254,48 +252,32 @@ class Ledger:
         error: str = "",
         generation: Mapping[str, Any] | None = None,
     ) -> None:
+        """What is done stays done: the same result may come twice, from its task and from the spool."""
+        values = {"id": sample_id, "epoch": epoch, "ending": ending, "error": error}
         connection.execute(
             text(
                 f"""UPDATE attempt SET ended = {self._now}, ending = :ending, error = :error, generation = :generation
-                    WHERE sample_id = :id AND epoch = :epoch"""
+                    WHERE sample_id = :id AND epoch = :epoch AND ending <> 'done'"""
             ),
-            {
-                "id": sample_id,
-                "epoch": epoch,
-                "ending": ending,
-                "error": error,
-                "generation": canonical_json(dict(generation or {})),
-            },
+            values | {"generation": canonical_json(dict(generation or {}))},
         )
 
     # ---- claims whose worker is gone
 
     def expired(self) -> list[Sighting]:
         """Leases that ran out by the database's clock."""
+        expired = f"SELECT id, epoch, lease_expires FROM sample WHERE state = 'leased' AND lease_expires < {self._now}"
         with self.database.read() as connection:
-            rows = connection.execute(
-                text(
-                    f"SELECT id, epoch, lease_expires FROM sample WHERE state = 'leased' AND lease_expires < {self._now}"
-                )
-            ).all()
+            rows = connection.execute(text(expired))
             return [Sighting(row.id, row.epoch, row.lease_expires) for row in rows]
 
     def reap(self, sightings: Iterable[Sighting]) -> int:
         """Take back leases that were seen expired twice; a renewal in between has changed the row and saves it."""
-        taken = 0
         with self.database.write() as connection:
-            for seen in sightings:
-                row = connection.execute(
-                    text(
-                        f"""UPDATE sample SET state = {_BACK}, reason = {_BACK_REASON}, {_FREE}
-                            WHERE id = :id AND epoch = :epoch AND state = 'leased' AND lease_expires = :expires RETURNING id"""
-                    ),
-                    {"id": seen.sample_id, "epoch": seen.epoch, "expires": seen.lease_expires},
-                ).one_or_none()
-                if row is not None:
-                    self._end_attempt(connection, seen.sample_id, seen.epoch, "reaped")
-                    taken += 1
-        return taken
+            return sum(
+                self._give_back(connection, seen.sample_id, seen.epoch, "reaped", seen.lease_expires)
+                for seen in sightings
+            )
 
     def bury(self, worker_id: str, *, rebooted: bool) -> int:
         """Take back what a worker held when it died, and return how many. Unless the machine rebooted, the death counts
@@ -362,15 +344,13 @@ class Ledger:
 
     def balance(self, run_id: int, purpose: str, *, phase_id: int | None = None) -> Balance:
         """Count a run's samples of one purpose, or those of one of its phases."""
-        where = "run_id = :run AND purpose = :purpose" + (" AND phase_id = :phase" if phase_id is not None else "")
+        where, values = "run_id = :run AND purpose = :purpose", {"run": run_id, "purpose": purpose}
+        if phase_id is not None:
+            where, values = f"{where} AND phase_id = :phase", values | {"phase": phase_id}
+        columns = "superseded, state, outcome"
         with self.database.read() as connection:
             rows = connection.execute(
-                text(
-                    f"SELECT superseded, state, outcome, count(*) AS n FROM sample WHERE {where} GROUP BY superseded, state, outcome"
-                ),
-                {"run": run_id, "purpose": purpose, "phase": phase_id}
-                if phase_id is not None
-                else {"run": run_id, "purpose": purpose},
+                text(f"SELECT {columns}, count(*) AS n FROM sample WHERE {where} GROUP BY {columns}"), values
             ).all()
         counts: dict[str, int] = {}
         for row in rows:
@@ -386,14 +366,12 @@ class Ledger:
             )
 
 
+_AS_PLANNED = {"superseded": False, "state": "pending", "reason": "", "epoch": 0, "failures": 0, "deaths": 0}
+_AS_PLANNED |= {"lease_expires": 0.0, "not_before": 0.0}
+
+
 def _row_values(row: PlannedSample) -> dict[str, Any]:
-    return {
-        "id": row.id, "run_id": row.run_id, "phase_id": row.phase_id, "purpose": row.purpose, "probe_id": row.probe_id,
-        "variant_id": row.variant_id, "sample_index": row.sample_index, "fingerprint": row.fingerprint,
-        "condition": row.condition, "kernel_hash": row.kernel_hash, "adapter_id": row.adapter_id,
-        "placement": row.placement, "sampling": row.sampling, "seed": row.seed, "superseded": False, "state": "pending",
-        "reason": "", "epoch": 0, "lease_expires": 0.0, "not_before": 0.0, "failures": 0, "deaths": 0,
-    }  # fmt: skip
+    return {name: getattr(row, name) for name in PlannedSample.__dataclass_fields__} | _AS_PLANNED
 
 
 def _ids(connection: Connection, where: str, run_id: int, purpose: str) -> set[str]:

@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 
 ROOT: Path = ()
 _MERGE = "<<"
-_MAX_NODES = 100_000
+_MAX_NODES = 20_000
 _TAG = "tag:yaml.org,2002:"
 
 

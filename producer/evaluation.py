@@ -98,7 +98,7 @@ def _scores(database: Database, run_id: int, scorer: str) -> Sequence[tuple[str 
         )
     )
     with database.read() as connection, Session(bind=connection) as session:
-        return [tuple(row) for row in session.execute(query)]  # type: ignore[misc]
+        return [tuple(row) for row in session.execute(query)]
 
 
 def _evaluation(

@@ -58,17 +58,22 @@ class Watcher:
         took = 0.0
         while not wait(max(pause, took / LARGEST_SHARE)):
             began = time.monotonic()
-            try:
-                if take_turn(self.database, TURN, self.owner, TURN_SECONDS):
-                    self.look()
-            except LemfarmError as error:
-                log.warning("the watcher will look again", error=str(error))
-            except Exception:
-                log.exception("the watcher met an unexpected error")
+            self.look_in_turn()
             took = time.monotonic() - began
-        self._leave()
+        self.leave()
 
-    def _leave(self) -> None:
+    def look_in_turn(self) -> None:
+        """Look, if it is our turn; never raises: what is away now may be back at the next look."""
+        try:
+            if take_turn(self.database, TURN, self.owner, TURN_SECONDS):
+                self.look()
+        except LemfarmError as error:
+            log.warning("the watcher will look again", error=str(error))
+        except Exception:
+            log.exception("the watcher met an unexpected error")
+
+    def leave(self) -> None:
+        """Let another watcher act at once."""
         try:
             leave_turn(self.database, TURN, self.owner)
         except LemfarmError as error:

@@ -87,15 +87,7 @@ class PostgresServer:
         folder = self._own_folder()
         assert self.programs is not None
         run_as_server(
-            [
-                str(self.programs / "pg_ctl"),
-                "-D",
-                str(folder / "data"),
-                "-w",
-                "-t",
-                "60",
-                *arguments,
-            ],
+            [str(self.programs / "pg_ctl"), "-D", str(folder / "data"), "-w", "-t", "60", *arguments],
             folder,
         )
 
@@ -191,41 +183,15 @@ def _initialise(folder: Path, programs: Path, password: str, options: tuple[str,
     password_file.write_text(password)
     password_file.chmod(0o600)
     _give_to_server(password_file)
-    arguments = [
-        "-D",
-        str(folder / "data"),
-        "-U",
-        "lemfarm",
-        "--pwfile",
-        str(password_file),
-        "-E",
-        "UTF8",
-    ]
-    run_as_server(
-        [
-            str(programs / "initdb"),
-            *arguments,
-            "-A",
-            "scram-sha-256",
-            "--no-sync",
-            "--locale=C.UTF-8",
-        ],
-        folder,
-    )
+    arguments = ["-D", str(folder / "data"), "-U", "lemfarm", "--pwfile", str(password_file), "-E", "UTF8"]
+    run_as_server([str(programs / "initdb"), *arguments, *options, "--no-sync", "--locale=C.UTF-8"], folder)
     password_file.unlink()
 
 
 def _start_on_free_port(folder: Path, programs: Path, password: str, options: tuple[str, ...]) -> PostgresServer:
     refusals = []
     for _ in range(_ATTEMPTS):
-        url = URL.create(
-            "postgresql+psycopg",
-            "lemfarm",
-            password,
-            "127.0.0.1",
-            _free_port(),
-            "postgres",
-        )
+        url = URL.create("postgresql+psycopg", "lemfarm", password, "127.0.0.1", _free_port(), "postgres")
         server = PostgresServer(url.render_as_string(hide_password=False), folder, programs, options)
         try:
             server.start()

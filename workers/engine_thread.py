@@ -1,5 +1,6 @@
 """The one long-lived thread that owns the engine; every other thread talks to it through futures."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from lemfarm.engines.base import Completion, Engine, EngineFacts, Request
-from lemfarm.errors import EngineFailure, LemfarmError
+from lemfarm.errors import EngineFailure
 
 log = structlog.get_logger()
 
@@ -101,10 +102,14 @@ class EngineThread:
 
     def _run(self) -> None:
         while self._wait_for_work():
-            self._obey()
-            self._drop_cancelled()
-            self._admit()
-            self._step()
+            try:
+                self._obey()
+                self._drop_cancelled()
+                self._admit()
+                self._step()
+            except Exception as error:  # an engine that cannot even report must not end the farm
+                log.exception("the engine failed", live=len(self._live))
+                self._fail_live(EngineFailure(f"{type(error).__name__}: {error}"))
         self._withdraw_all()
         for _, future in self._orders:
             future.set_exception(Withdrawn("the engine thread is ending"))
@@ -131,18 +136,18 @@ class EngineThread:
             leaving = [job for job in self._waiting if job.request.sample_id in cancelled]
             for job in leaving:
                 self._waiting.remove(job)
-        for sample_id in cancelled & self._live.keys():
-            self.engine.remove(sample_id)
-            leaving.append(self._live.pop(sample_id))
-        for job in leaving:
+        running = cancelled & self._live.keys()
+        for job in (*leaving, *map(self._live.pop, running)):
             job.future.set_exception(Withdrawn(job.request.sample_id))
+        for sample_id in running:
+            self.engine.remove(sample_id)
 
     def _admit(self) -> None:
         while (job := self._next_to_admit()) is not None:
             try:
                 if job.before_alone is not None:
                     job.before_alone()
-            except LemfarmError as error:
+            except Exception as error:  # noqa: BLE001  without the note, its doing could not be told from others'
                 log.warning("cannot start a sample alone", sample=job.request.sample_id, error=str(error))
                 job.future.set_exception(Withdrawn(job.request.sample_id))
                 continue
@@ -163,13 +168,7 @@ class EngineThread:
     def _step(self) -> None:
         if not self._live:
             return
-        try:
-            finished = self.engine.step()
-        except Exception as error:  # an engine that cannot even report must not end the farm
-            log.exception("the engine failed", live=len(self._live))
-            self._fail_live(EngineFailure(f"{type(error).__name__}: {error}"))
-            return
-        for one in finished:
+        for one in self.engine.step():
             job = self._live.pop(one.sample_id, None)
             if job is None:
                 continue
@@ -179,10 +178,12 @@ class EngineThread:
                 job.future.set_exception(one.error or Withdrawn(one.sample_id))
 
     def _fail_live(self, error: Exception) -> None:
+        """Whoever waits hears of it, whatever state the engine is in."""
         for sample_id, job in list(self._live.items()):
-            self.engine.remove(sample_id)
+            del self._live[sample_id]
             job.future.set_exception(error)
-        self._live.clear()
+            with contextlib.suppress(Exception):  # it failed already, and said so
+                self.engine.remove(sample_id)
 
     def _unload(self) -> None:
         self._withdraw_all()
@@ -190,10 +191,10 @@ class EngineThread:
 
     def _withdraw_all(self) -> None:
         with self._wake:
-            jobs = [*self._waiting, *self._live.values()]
+            jobs, running = [*self._waiting, *self._live.values()], list(self._live)
             self._waiting.clear()
-        for sample_id in self._live:
-            self.engine.remove(sample_id)
-        self._live.clear()
+            self._live.clear()
         for job in jobs:
             job.future.set_exception(Withdrawn(job.request.sample_id))
+        for sample_id in running:
+            self.engine.remove(sample_id)

@@ -10,12 +10,12 @@ from pathlib import Path
 import structlog
 
 from lemfarm.database import Database
-from lemfarm.errors import LemfarmError
+from lemfarm.errors import LemfarmError, Unavailable
 from lemfarm.ledger import Ledger
 from workers.host import beat
 from workers.leases import Leases
 from workers.shutdown import Shutdown
-from workers.spool import Spool, read_result
+from workers.spool import Spool, read_result, sample_of, set_aside
 
 log = structlog.get_logger()
 RATE_WINDOW_SECONDS = 60.0
@@ -46,7 +46,7 @@ class TokenRate:
 
 @dataclass
 class Keeper:
-    """Runs every third of the lease time until `close`; also after the worker was asked to end, while samples finish."""
+    """Runs every third of the lease time until `close`: also when the worker was asked to end, while samples finish."""
 
     worker_id: str
     database: Database
@@ -92,9 +92,11 @@ class Keeper:
 
     def _renew(self) -> None:
         held = self.leases.snapshot()
-        if not held:
+        in_hand = held.keys() | {sample_of(path) for path in self.spool.waiting()}
+        if not in_hand:
             return
-        for sample_id in self.leases.renewed(held, self.ledger.renew(self.worker_id, self.lease_seconds)):
+        alive = self.ledger.renew(self.worker_id, in_hand, self.lease_seconds)
+        for sample_id in self.leases.renewed(held, alive):
             log.warning("lost the lease of a sample", sample=sample_id)
 
     def _beat(self) -> None:
@@ -106,21 +108,24 @@ class Keeper:
 
     def _flush_spool(self) -> None:
         for path in self.spool.waiting():
-            if not self._is_being_stored(path):
+            if not self.leases.holds(sample_of(path)):  # else the task that wrote it is about to store it
                 self._store(path)
         for folder, paths in self.spool.orphans():
             log.info("storing what a dead worker left", folder=folder.name, results=len(paths))
             for path in paths:
                 self._store(path)
 
-    def _is_being_stored(self, path: Path) -> bool:
-        """The task thread that wrote it still has it in hand."""
-        return path.stem.split("-")[0] in self.leases.snapshot()
-
     def _store(self, path: Path) -> None:
         result = read_result(path)
         if result is None:
             return
-        stored = self.ledger.record(result)
+        try:
+            stored = self.ledger.record(result)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a spooled result cannot be stored", sample=result.sample_id)
+            set_aside(path)
+            return
         path.unlink(missing_ok=True)
         log.info("stored from the spool" if stored else "a spooled result was there already", sample=result.sample_id)

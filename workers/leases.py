@@ -24,6 +24,11 @@ class Leases:
             self._held.pop(sample_id, None)
             self._lost.discard(sample_id)
 
+    def holds(self, sample_id: str) -> bool:
+        """A thread of this process has the sample in hand."""
+        with self._lock:
+            return sample_id in self._held
+
     def is_lost(self, sample_id: str) -> bool:
         """Someone else may have the sample, or its run was cancelled: stop generating it."""
         with self._lock:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from lemfarm.config import FarmConfig, PhaseConfig, RunConfig, config_from_data
 from lemfarm.database import Database
 from lemfarm.engines.base import Message, Placement, Request, Sampling
-from lemfarm.errors import NotFound, Unavailable
+from lemfarm.errors import EngineFailure, NotFound
 from lemfarm.home import Home
 from lemfarm.records import Kernel, Phase, Probe, Run, Variant
 from lemfarm.work import Claim
@@ -57,7 +57,7 @@ class Library:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def request(self, claim: Claim) -> Request:
-        """What to generate for a claim. Raises Unavailable when its adapter does not lie in this home."""
+        """What to generate for a claim. Raises EngineFailure when its adapter does not lie in this home."""
         wording = self.wording(claim.variant_id)
         sampling = Sampling(**{key: claim.sampling[key] for key in ("temperature", "top_p", "max_tokens")})
         return Request(
@@ -101,7 +101,7 @@ class Library:
     def _adapter(self, adapter_id: str) -> Any:
         folder = self.home.adapters / adapter_id.removeprefix("b2:")
         if not folder.is_dir():
-            raise Unavailable(f"adapter {adapter_id} does not lie in {self.home.adapters}; another home has it.")
+            raise EngineFailure(f"adapter {adapter_id} does not lie in {self.home.adapters}; another home has it.")
         return folder
 
     def _read_wording(self, variant_id: str) -> Wording:
@@ -121,7 +121,10 @@ class Library:
             run = session.get_one(Run, phase.run_id)
             config = config_from_data(run.config)
             return Rules(
-                run.name, _phase_named(config, phase.name), config.farm, config.evaluate.scorer if config.evaluate else None
+                run.name,
+                _phase_named(config, phase.name),
+                config.farm,
+                config.evaluate.scorer if config.evaluate else None,
             )
 
 

@@ -22,6 +22,7 @@ from lemfarm.engines import open_engine
 from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, VersionError
 from lemfarm.home import Home, open_home
 from lemfarm.ledger import Ledger
+from lemfarm.local_workers import NAME_VARIABLE, take_name
 from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, RunState, WorkerState
 from producer.watch import Watcher
@@ -37,7 +38,6 @@ from workers.tasks import register_tasks
 from workers.train import TrainRunner
 
 log = structlog.get_logger()
-NAME_VARIABLE = "LEMFARM_WORKER_NAME"
 SLOTS_VARIABLE = "LEMFARM_SLOTS"
 MODELS_VARIABLE = "LEMFARM_MODELS"
 RUN_VARIABLE = "LEMFARM_RUN"
@@ -97,6 +97,7 @@ class _Process:
                 "no broker is known here. Start this worker with `lemfarm worker`, or set LEMFARM_BROKER."
             )
         self.home.ensure()
+        take_name(self.home, self.settings.name)
         self.database = self._insist(lambda: open_database(self.connections.database))
         self.who = new_identity(self.settings.name, self.home.identity)
         self._insist(lambda: register(self.database, self.who))

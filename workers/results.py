@@ -6,6 +6,8 @@ import zlib
 from dataclasses import asdict
 from typing import Any
 
+import structlog
+
 from lemfarm.engines.base import Completion
 from lemfarm.gates import Answer, gate_hash, judge, required_scorers
 from lemfarm.records import Outcome, Purpose
@@ -13,12 +15,14 @@ from lemfarm.scorers import get_scorer
 from lemfarm.work import Claim, Result, ScoredBy
 from workers.library import Rules
 
+log = structlog.get_logger()
+
 
 def make_result(claim: Claim, worker_id: str, prompt: str, completion: Completion, rules: Rules) -> Result:
     """Score and judge a completion. Evaluation samples have no gates: they are all accepted."""
     distil = claim.purpose == Purpose.DISTIL
     wanted = required_scorers(rules.phase.gates) if distil else frozenset(filter(None, [rules.scorer]))
-    scores = [_score(name, prompt, completion.text) for name in sorted(wanted)]
+    scores = [score for name in sorted(wanted) if (score := _score(name, prompt, completion.text))]
     outcome, reason, gates = str(Outcome.ACCEPTED), "", ""
     if distil:
         values = {score.scorer: score.value for score in scores}
@@ -28,8 +32,8 @@ def make_result(claim: Claim, worker_id: str, prompt: str, completion: Completio
         sample_id=claim.sample_id,
         epoch=claim.epoch,
         worker_id=worker_id,
-        content=completion.text,
-        thoughts=completion.thoughts,
+        content=_storable(completion.text),
+        thoughts=_storable(completion.thoughts),
         token_ids=pack_tokens(completion.token_ids),
         generation=_record(completion),
         scores=scores,
@@ -56,9 +60,19 @@ def unpack_tokens(packed: bytes) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _score(name: str, prompt: str, answer: str) -> ScoredBy:
-    scorer = get_scorer(name)
-    score = scorer.score(prompt, answer)
+def _storable(answer: str) -> str:
+    """A model may write a NUL, which PostgreSQL's text cannot hold, or half a surrogate pair, which UTF-8 cannot."""
+    return answer.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def _score(name: str, prompt: str, answer: str) -> ScoredBy | None:
+    """None where the scorer is absent or fails: the gates then hold the sample, which need not be generated again."""
+    try:
+        scorer = get_scorer(name)
+        score = scorer.score(prompt, answer)
+    except Exception:
+        log.exception("a scorer failed", scorer=name)
+        return None
     return ScoredBy(scorer.name, scorer.version, score.value, dict(score.signals))
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from lemfarm.engines.base import Completion
-from lemfarm.errors import DeadlineExceeded, EngineFailure, LemfarmError, SampleError, Unavailable
+from lemfarm.errors import DeadlineExceeded, EngineFailure, SampleError, Unavailable
 from lemfarm.ledger import Ledger
 from lemfarm.work import Claim, Result
 from workers.engine_thread import EngineThread, Withdrawn
@@ -40,10 +40,14 @@ class SampleRunner:
     leases: Leases
     shutdown: Shutdown
     lease_seconds: float
-    on_tokens: Callable[[int], None] = lambda count: None
+    on_tokens: Callable[[int], None] = lambda _count: None
 
     def run(self, sample_id: str) -> str:
         """Do what a message hints at; returns a word for Flower. Raises HandBack."""
+        if self.leases.holds(sample_id):
+            # A second message, or a lease that was taken back while its thread has not noticed: the engine must not
+            # get one sample twice. A row that needs another message is found by the lost-message rule.
+            return "in hand already"
         claim = self._claim(sample_id)
         if claim is None:
             return "nothing to do"
@@ -72,8 +76,6 @@ class SampleRunner:
             result = make_result(claim, self.worker_id, request.messages[-1].content, completion, rules)
         except SampleError as error:
             return self._fail(claim, rules, error)
-        except LemfarmError:
-            raise
         except (Withdrawn, HandBack):
             raise
         except Exception as error:

@@ -5,6 +5,7 @@ to the dead; whoever finds one stores what lies in it.
 """
 
 import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,9 +26,11 @@ class Spool:
     def __init__(self, root: Path, worker_id: str) -> None:
         self.root = root
         self.folder = root / worker_id
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.folder / ".alive")
-        self._lock.acquire()
+        while not self._lock.is_locked:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another keeper took the new, empty folder for a dead one's
+                self._lock.acquire()
 
     def write(self, result: Result) -> Path:
         """Put a result on disk, whole and synced. Raises OSError, as when the disk is full."""
@@ -44,17 +47,16 @@ class Spool:
         for folder in self.root.iterdir():
             if folder == self.folder or not folder.is_dir():
                 continue
-            try:
-                with FileLock(folder / ".alive", timeout=0):
-                    yield folder, _results(folder)
-                    _remove_if_empty(folder)
-            except Timeout:
-                continue
+            # Its owner lives, or another keeper was faster: then there is nothing to do.
+            with contextlib.suppress(Timeout, FileNotFoundError), FileLock(folder / ".alive", timeout=0):
+                _remove_unfinished(folder)
+                yield folder, _results(folder)
+                _remove_if_empty(folder)
 
     def close(self) -> None:
         """Let others take over what could not be stored."""
-        self._lock.release()
         _remove_if_empty(self.folder)
+        self._lock.release()
 
 
 def read_result(path: Path) -> Result | None:
@@ -64,13 +66,37 @@ def read_result(path: Path) -> Result | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        log.error("a spooled result cannot be read and is set aside", file=str(path), error=str(error))
-        path.rename(path.with_suffix(".broken"))
+        log.error("a spooled result cannot be read", file=str(path), error=str(error))
+        set_aside(path)
         return None
 
 
+def set_aside(path: Path) -> None:
+    """Keep a result that cannot be stored out of the way of the others, for a person to look at."""
+    log.error("a spooled result is set aside", file=str(path.with_suffix(".broken")))
+    path.rename(path.with_suffix(".broken"))
+
+
+def sample_of(path: Path) -> str:
+    """The sample that a spooled result belongs to."""
+    return path.stem.split("-")[0]
+
+
 def _results(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[!.]*.json"), key=lambda path: path.stat().st_mtime)
+    return sorted(folder.glob("[!.]*.json"), key=_age)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # stored and removed meanwhile; reading it will find nothing
+        return 0.0
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """A worker killed while it wrote leaves half a file under a temporary name."""
+    for path in folder.glob(".*.json.*"):
+        path.unlink(missing_ok=True)
 
 
 def _remove_if_empty(folder: Path) -> None:

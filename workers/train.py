@@ -12,7 +12,7 @@ from sqlmodel import Session
 from lemfarm.config import PhaseConfig, RunConfig, config_from_data
 from lemfarm.curation.dataset import split, write_dataset
 from lemfarm.database import Database
-from lemfarm.errors import InputError, LemfarmError, Unavailable
+from lemfarm.errors import InputError, LemfarmError, ModelError, Unavailable
 from lemfarm.home import Home
 from lemfarm.models import FoundModel
 from lemfarm.records import Phase, Run, WorkerState
@@ -83,9 +83,14 @@ class TrainRunner:
         except TrainingStopped:
             release_stage(self.database, claim)
             raise HandBack(str(claim.stage_id)) from None
-        except (TrainingFailed, InputError) as error:
-            fail_stage(self.database, claim, str(error), final=isinstance(error, InputError))
+        except (TrainingFailed, InputError, ModelError) as error:
+            final = not isinstance(error, TrainingFailed) or error.final
+            fail_stage(self.database, claim, str(error), final=final)
             log.error("a training failed", stage=claim.stage_id, error=str(error))
+            return "failed"
+        except OSError as error:
+            fail_stage(self.database, claim, f"cannot write below {self.home.root}: {error}", final=False)
+            log.error("a training cannot be written", stage=claim.stage_id, error=str(error))
             return "failed"
         finally:
             if not self.shutdown.asked:
@@ -95,6 +100,8 @@ class TrainRunner:
 
     def _train_phase(self, claim: StageClaim) -> str:
         config, phase, parent = self._read(claim)
+        if config.train is None:
+            raise InputError(f"run {config.run} has no `train` section")
         folder = self.home.ensure(self.home.root / "datasets" / config.run / phase.name)
         rows = training_examples(self.database, claim.phase_id, phase)
         parts = split(rows, valid_share=VALID_SHARE, batch_size=config.train.batch_size, seed=config.sampling.seed)

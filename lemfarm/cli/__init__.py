@@ -1,0 +1,51 @@
+"""The command line: thin verbs over the library, each with a Python twin named in its module.
+
+Nothing heavy is imported before a verb runs: `lemfarm --help` must answer at once.
+"""
+
+import sys
+
+import typer
+
+from lemfarm.cli import config, farm, look, model, run, samples, services, worker
+from lemfarm.cli.shared import fail
+from lemfarm.errors import LemfarmError
+
+app = typer.Typer(
+    name="lemfarm",
+    help="A self-distillation farm: run a model with a long system prompt on your Macs, keep the good answers, "
+    "and train the prompt into the weights.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for verbs in (run, look, farm, worker, services):
+    verbs.add_to(app)
+app.add_typer(samples.app, name="samples")
+app.add_typer(worker.workers_app, name="workers")
+app.add_typer(config.app, name="config")
+app.add_typer(model.app, name="model")
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+) -> None:
+    if version:
+        from lemfarm import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point: errors that we raise on purpose become one message and their exit code."""
+    try:
+        app()
+    except LemfarmError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -99,9 +99,9 @@ def load_config(
     source = read_source(Path(path), environ, overrides)
     config, problems = _validated(source)
     problems += broken_rules(sections_of(config) if config else _valid_sections(source))
-    told = source.problems + [source.tell(problem) for problem in sorted(problems, key=source.order)]
-    if told or config is None:
-        raise ConfigError(list(dict.fromkeys(told)))
+    problems += source.problems
+    if problems or config is None:
+        raise ConfigError([source.tell(problem) for problem in sorted(problems, key=source.order)])
     config._source = source
     return config
 
@@ -169,7 +169,13 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Text with line breaks or invisible characters in double quotes, where they are escaped."""
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
 add_core_scalars(_Dumper)
+_Dumper.add_representer(str, _represent_text)
 
 
 def _validated(source: Source) -> tuple[RunConfig | None, list[Problem]]:

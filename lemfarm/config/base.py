@@ -1,5 +1,6 @@
 """What all sections of a run file stand on: strictness, names, files, scorers."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,14 @@ def _known_scorer(name: str) -> str:
     return name
 
 
+def _not_empty(value: Collection[object]) -> Collection[object]:
+    """pydantic's own minimum counts valid entries only, and so reports a list of one bad entry as empty too."""
+    if not value:
+        raise rule("should not be empty")
+    return value
+
+
+NotEmpty = AfterValidator(_not_empty)
 File = Annotated[Path, BeforeValidator(_file, json_schema_input_type=str)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 ScorerName = Annotated[str, AfterValidator(_known_scorer)]
@@ -51,4 +60,4 @@ ScorerName = Annotated[str, AfterValidator(_known_scorer)]
 class Section(BaseModel):
     """Base of all sections: unknown keys refused, nothing converted, nothing changed afterwards."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_serializer
 
@@ -74,16 +74,19 @@ def _engine_tag(value: object) -> str | None:
     return _ENGINE_TAGS.get(engine) if isinstance(engine, str) else None
 
 
-Model = Annotated[
-    Annotated[MlxModel, Tag("<MlxModel>")]
-    | Annotated[SimulatedModel, Tag("<SimulatedModel>")]
-    | Annotated[OpenAiModel, Tag("<OpenAiModel>")],
-    Discriminator(
-        _engine_tag,
-        custom_error_type="engine",
-        custom_error_message="a model needs `engine: mlx`, `engine: simulated` or `engine: openai`",
-    ),
-]
+if TYPE_CHECKING:
+    Model = MlxModel | SimulatedModel  # all that a configuration can hold: the third is refused when it is read
+else:
+    Model = Annotated[
+        Annotated[MlxModel, Tag("<MlxModel>")]
+        | Annotated[SimulatedModel, Tag("<SimulatedModel>")]
+        | Annotated[OpenAiModel, Tag("<OpenAiModel>")],
+        Discriminator(
+            _engine_tag,
+            custom_error_type="engine",
+            custom_error_message="a model needs `engine: mlx`, `engine: simulated` or `engine: openai`",
+        ),
+    ]
 
 
 class KernelConfig(Section):

@@ -67,12 +67,12 @@ def _text(details: ErrorDetails) -> str:
         return _unexpected(kind, value)
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"should be {words} {context[name]}, not {shown(value)}"
+        return f"should be {words} {context[name]:g}, not {shown(value)}"
     if kind in ("literal_error", "enum"):
         return f"should be {context['expected'].replace(chr(39), '')}, not {shown(value)}"
     if kind == "string_pattern_mismatch":
         return f"{shown(value)} should consist of letters, digits, dots, dashes and underscores"
-    if kind in ("too_short", "string_too_short"):
+    if kind == "string_too_short":
         return "should not be empty"
     return details["msg"]
 

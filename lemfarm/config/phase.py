@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from lemfarm.config.base import AtLeastOne, File, Name, ScorerName, Section, Share, rule
+from lemfarm.config.base import AtLeastOne, File, Name, NotEmpty, ScorerName, Section, Share, rule
 from lemfarm.config.generation import KernelConfig, SamplingOverride
 
 
@@ -23,19 +23,19 @@ class ScoreGate(Section):
 class TruncatedGate(Section):
     """What happens to an answer that was cut at max_tokens."""
 
-    truncated: Literal["reject", "keep"]
+    truncated: Literal["reject", "keep"] = Field(description="reject, or keep such answers.")
 
 
 class LoopingGate(Section):
     """What happens to an answer that was cut because it began to repeat itself."""
 
-    looping: Literal["reject", "keep"]
+    looping: Literal["reject", "keep"] = Field(description="reject, or keep such answers.")
 
 
 class MinCharsGate(Section):
     """Rejects an answer that is shorter than a number of characters, white space at its ends not counted."""
 
-    min_chars: AtLeastOne
+    min_chars: AtLeastOne = Field(description="The least number of characters that passes.")
 
 
 _GATE_TAGS = {
@@ -188,7 +188,9 @@ class PhaseConfig(Section):
     """A step of the curriculum: probes, gates, quota, training."""
 
     name: Name = Field(description="The phase's name, unique in the file.")
-    probes: tuple[File, ...] = Field(min_length=1, description="Probe files (JSONL), relative to this file.")
+    probes: Annotated[tuple[File, ...], NotEmpty] = Field(
+        description="Probe files (JSONL), relative to this file.", json_schema_extra={"minItems": 1}
+    )
     kernel: PhaseKernel | None = Field(
         default="inherit", description="inherit: the file's kernel; null: none; or its own."
     )

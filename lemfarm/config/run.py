@@ -3,11 +3,11 @@
 The descriptions are written for the person who edits a run file: the JSON schema carries them into the editor.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from lemfarm.config.base import AtLeastOne, File, Name, ScorerName, Section, rule
+from lemfarm.config.base import AtLeastOne, File, Name, NotEmpty, ScorerName, Section, rule
 from lemfarm.config.generation import FarmConfig, KernelConfig, Model, SamplingConfig
 from lemfarm.config.phase import PhaseConfig
 from lemfarm.config.source import Source
@@ -50,9 +50,8 @@ class EvaluateConfig(Section):
     )
     greedy: bool = Field(default=True, description="Take the likeliest token always (temperature 0).")
     max_tokens: AtLeastOne = Field(default=1024, description="Longest answer, in tokens.")
-    conditions: dict[Name, File | None] = Field(
+    conditions: Annotated[dict[Name, File | None], NotEmpty] = Field(
         default={"baseline": None},
-        min_length=1,
         description="Name of a condition and its kernel file; null: no kernel.",
     )
 
@@ -70,7 +69,9 @@ class RunConfig(Section):
     notify: str | None = Field(
         default=None, description="A command that is told of phases and failures. Not available yet."
     )
-    phases: tuple[PhaseConfig, ...] = Field(min_length=1, description="The curriculum, in order.")
+    phases: Annotated[tuple[PhaseConfig, ...], NotEmpty] = Field(
+        description="The curriculum, in order.", json_schema_extra={"minItems": 1}
+    )
     train: TrainConfig | None = Field(default=None, description="LoRA settings; needed as soon as one phase trains.")
     evaluate: EvaluateConfig | None = Field(default=None, description="Measuring before and after; null: no measuring.")
 

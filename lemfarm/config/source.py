@@ -21,11 +21,12 @@ _ELSEWHERE = Place(1 << 30, 1)  # sorts what the environment and the flags say b
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong at a path; `at_key` points to the key instead of the value."""
+    """Something wrong at a path; `at_key` points to the key instead of the value. `where` when the place is known."""
 
     path: yaml_places.Path
     text: str
     at_key: bool = False
+    where: Place | str | None = None
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Source:
     file: str = field(default="", compare=False)
     located: Located = field(default_factory=Located, compare=False)
     origins: dict[yaml_places.Path, str] = field(default_factory=dict, compare=False)
-    problems: list[str] = field(default_factory=list, compare=False)
+    problems: list[Problem] = field(default_factory=list, compare=False)
 
     @property
     def folder(self) -> Path:
@@ -50,21 +51,19 @@ class Source:
 
     def tell(self, problem: Problem) -> str:
         """The problem with its place: `file:line:column: path: what is wrong`."""
-        return _line(self.where(problem), problem.path, problem.text)
-
-    def where(self, problem: Problem) -> str:
-        """The place of the nearest thing on the path that was written somewhere; empty when nothing was."""
-        found = self._nearest(problem)
-        if isinstance(found, Place):
-            return f"{self.file}:{found.line}:{found.column}"
-        return found
+        found = self._where(problem)
+        where = f"{self.file}:{found.line}:{found.column}" if isinstance(found, Place) else found
+        return ": ".join(part for part in (where, dotted(problem.path), problem.text) if part)
 
     def order(self, problem: Problem) -> Place:
         """Sorts problems as they stand in the file, overrides last."""
-        found = self._nearest(problem)
+        found = self._where(problem)
         return found if isinstance(found, Place) else _ELSEWHERE
 
-    def _nearest(self, problem: Problem) -> Place | str:
+    def _where(self, problem: Problem) -> Place | str:
+        """The place of the nearest thing on the path that was written somewhere; the bare file when nothing was."""
+        if problem.where is not None:
+            return problem.where
         path, at_key = problem.path, problem.at_key
         while True:
             if path in self.origins:
@@ -85,7 +84,7 @@ class Source:
             if isinstance(holder, list):
                 index = _index(part, holder)
                 if index is None:
-                    return f"{dotted(here)} has {len(holder)} entries, numbered from 0; there is no {part}"
+                    return f"{dotted(here)} has no entry {part}; it has {len(holder)}, numbered from 0"
                 part, path = index, (*here, index, *path[depth + 1 :])
             elif not isinstance(holder, dict):
                 return f"{dotted(here)} is a single value and holds no keys"
@@ -113,13 +112,10 @@ def read_source(file: Path, environ: Mapping[str, str], overrides: Mapping[str, 
     Raises ConfigError when the file cannot be read or is no YAML mapping; lesser problems are kept in the source.
     """
     source = Source(str(file), yaml_places.read_yaml(_text(file)))
-    faults = source.located.faults
-    for fault in sorted(faults, key=lambda fault: fault.place):
-        source.problems.append(_line(f"{file}:{fault.place.line}:{fault.place.column}", fault.path, fault.text))
+    source.problems += [Problem(fault.path, fault.text, where=fault.place) for fault in source.located.faults]
     if not isinstance(source.located.value, dict):
-        place = source.located.values.get(yaml_places.ROOT, Place(1, 1))
-        where = f"{file}:{place.line}:{place.column}"
-        raise ConfigError(source.problems or [f"{where}: a run file is a mapping of keys; see configs/ for examples"])
+        nothing = Problem(yaml_places.ROOT, "a run file is a mapping of keys; see configs/ for examples")
+        raise ConfigError([source.tell(problem) for problem in source.problems or [nothing]])
     _lay_over(source, environ, overrides)
     return source
 
@@ -152,19 +148,15 @@ def _override(source: Source, path: yaml_places.Path, value: object, origin: str
     """Text is read as YAML, so that numbers, null and whole sections can be given; the rest is taken as it is."""
     if isinstance(value, str):
         located = yaml_places.read_yaml(value)
-        source.problems += [_line(origin, path, fault.text) for fault in located.faults]
+        source.problems += [Problem(path, fault.text, where=origin) for fault in located.faults]
         if located.faults:
             return
         value = located.value
     wrong = source.override(path, value, origin)
     if wrong:
-        source.problems.append(f"{origin}: {wrong}")
+        source.problems.append(Problem(yaml_places.ROOT, wrong, where=origin))
 
 
 def _index(part: str | int, holder: list[Any]) -> int | None:
     text = str(part)
     return int(text) if text.isdecimal() and int(text) < len(holder) else None
-
-
-def _line(where: str, path: yaml_places.Path, text: str) -> str:
-    return ": ".join(part for part in (where, dotted(path), text) if part)

@@ -7,7 +7,9 @@ one token for every row. So a new prompt delays the rows by one chunk, never by 
 import gc
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import mlx.core as mx
@@ -244,22 +246,22 @@ class MlxEngine:
                 self._join(row)
 
     def _join(self, row: Row) -> None:
-        row.begin()
         cache = self._prompts.take(row.prompt)
         if row.cached_tokens is None:
             row.cached_tokens = len(row.prompt.body)
-        (row.uid,) = self._batch.insert(
+        (uid,) = self._batch.insert(
             [list(row.prompt.tokens[-1:])],
             max_tokens=[row.request.sampling.max_tokens],
             caches=[cache],
             all_tokens=[[]],  # a list of its own: mlx-lm appends to it
             samplers=[make_sampler(row.request.seed, row.request.sampling)],
         )
+        row.start(uid)
         self._waiting.remove(row)
         for mate in self._live.values():
             mate.mates.add(row.id)
             row.mates.add(mate.id)
-        self._live[row.uid] = row
+        self._live[uid] = row
 
     def _prefill_a_chunk(self) -> bool:
         """Go on with the oldest prompt that is not ready, unless the places are full and another row is ready.
@@ -272,14 +274,14 @@ class MlxEngine:
         unready = [row for row in here if not self._prompts.ready(row.prompt)]
         if not unready or (len(self._live) >= self._slots and len(unready) < len(here)):
             return False
-        row = unready[0]
-        row.begin()
+        row, began = unready[0], perf_counter()
         try:
             reused = self._prompts.advance(row.prompt)
         except Exception as error:  # noqa: BLE001 - one bad prompt must not stop the others
             self._prompts.clear()
             self._give_up([row], EngineFailure(f"sample {row.id}: its prompt failed: {error!r}"))
             return False
+        row.prefill_seconds += perf_counter() - began
         if reused is not None:
             row.cached_tokens = reused
         return reused is not None
@@ -324,7 +326,8 @@ class MlxEngine:
             failure = EngineFailure(f"sample {row.id}: the engine failed while decoding: {error!r}")
             self._ended.append(Finished(row.id, error=failure))
         self._live.clear()
-        self._batch.close()
+        with suppress(RuntimeError):  # closing waits for the stream, which may refuse after the error that it caused
+            self._batch.close()
         self._prompts.clear()
         mx.clear_cache()
         self._batch = self._new_batch(self._loaded())

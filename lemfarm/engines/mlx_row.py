@@ -13,8 +13,8 @@ from lemfarm.prompts import split_thoughts
 class Row:
     """Times are readings of `perf_counter`; `uid` is the batch's name for it, once it has joined one.
 
-    The clock starts when the engine begins to work on the request, with its prefill or its place in the batch, not
-    when it was handed in: waiting for a place says nothing about the model.
+    The clock starts when the row joins the batch, put back by the time that its own prefill took: waiting for a place
+    says nothing about the model.
     """
 
     request: Request
@@ -23,6 +23,7 @@ class Row:
     thought_tag: str = ""
     uid: int = -1
     cached_tokens: int | None = None
+    prefill_seconds: float = 0.0
     started: float = 0.0
     first_token: float = 0.0
     tokens: list[int] = field(default_factory=list)
@@ -34,9 +35,10 @@ class Row:
         """The sample's id."""
         return self.request.sample_id
 
-    def begin(self) -> None:
-        """Start the clock, unless it runs."""
-        self.started = self.started or perf_counter()
+    def start(self, uid: int) -> None:
+        """Note the row's name in the batch and start the clock."""
+        self.uid = uid
+        self.started = perf_counter() - self.prefill_seconds
 
     def take(self, token: int, ended: str | None) -> FinishReason | None:
         """Note one token and what the batch said of it; return the reason if the row ends with it."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select as columns
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
@@ -176,29 +177,27 @@ def training_examples(database: Database, phase_id: int, config: PhaseConfig) ->
 
 
 def _accepted(database: Database, phase_id: int, config: PhaseConfig) -> Sequence[tuple[str, Example]]:
-    newest = select(Answer.id).where(Answer.sample_id == Sample.id).order_by(col(Answer.revision).desc()).limit(1)
+    newest = columns(col(Answer.id)).where(col(Answer.sample_id) == Sample.id).order_by(col(Answer.revision).desc()).limit(1)
     query = (
-        select(
-            Sample.id, Sample.sample_index, Probe.name, Variant.position, Variant.messages, Answer.id, Answer.content
-        )
+        columns(col(Sample.id), col(Probe.name), col(Variant.messages), col(Answer.id), col(Answer.content))
         .join(Probe, col(Probe.id) == Sample.probe_id)
         .join(Variant, col(Variant.id) == Sample.variant_id)
         .join(Answer, col(Answer.id) == newest.correlate(Sample).scalar_subquery())
         .where(
-            Sample.phase_id == phase_id,
-            Sample.purpose == Purpose.DISTIL,
-            Sample.superseded == False,  # noqa: E712
-            Sample.state == SampleState.DONE,
-            Sample.outcome == Outcome.ACCEPTED,
+            col(Sample.phase_id) == phase_id,
+            col(Sample.purpose) == Purpose.DISTIL,
+            col(Sample.superseded).is_(False),
+            col(Sample.state) == SampleState.DONE,
+            col(Sample.outcome) == Outcome.ACCEPTED,
         )
         .order_by(col(Sample.sample_index), col(Probe.name), col(Variant.position))
     )
     with database.read() as connection, Session(bind=connection) as session:
         rows = session.execute(query).all()
-        best = _values(session, [row[5] for row in rows], config) if config.quota.select == "best" else {}
+        best = _values(session, [row[3] for row in rows], config) if config.quota.select == "best" else {}
     if best:
-        rows = sorted(rows, key=lambda row: -best.get(row[5], 0.0))
-    return [(row[2], _example(row)) for row in rows]
+        rows = sorted(rows, key=lambda row: -best.get(row[3], 0.0))
+    return [(row[1], _example(row)) for row in rows]
 
 
 def _values(session: Session, text_ids: Sequence[int], config: PhaseConfig) -> dict[int, float]:
@@ -212,7 +211,7 @@ def _values(session: Session, text_ids: Sequence[int], config: PhaseConfig) -> d
 
 
 def _example(row: Any) -> Example:
-    sample_id, _, probe, _, messages, _, content = row
+    sample_id, probe, messages, _, content = row
     return Example(
         sample_id=sample_id,
         probe=probe,

@@ -1,15 +1,11 @@
 """Flower in front of the real queue: what it shows, and whom it refuses."""
 
-import base64
 import json
 import os
 import stat
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +19,10 @@ from lemfarm.errors import InputError
 from lemfarm.home import HOME_VARIABLE, Home
 from lemfarm.locks import wait_until
 from lemfarm.supervisor import Supervisor
+from tests.web import answer
 
 SECONDS = 60.0
 LABEL = "P01_IDENTITY_WHISTLEBLOWER v2 #7"
-
-
-def answer(url: str, login: str | None = None, *, post: bool = False) -> tuple[int, str]:
-    """Status and text of one request; 0 when nobody listens."""
-    request = urllib.request.Request(url, data=b"{}" if post else None)
-    if login:
-        request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as refusal:
-        return refusal.code, ""
-    except (OSError, HTTPException):
-        return 0, ""
 
 
 @pytest.fixture(scope="module")

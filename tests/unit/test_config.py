@@ -1,10 +1,14 @@
 """Run files that are right: values, defaults, files, environment, flags, and what is shown and stored of them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from lemfarm.config import (
     KernelConfig,
@@ -22,6 +26,7 @@ from lemfarm.config import (
 )
 from lemfarm.engines.base import Placement
 from lemfarm.errors import ConfigError
+from lemfarm.yaml_places import read_yaml
 from tests.run_files import GOOD, load, problems, write_files
 
 
@@ -199,6 +204,25 @@ def test_the_effective_file_names_what_did_not_come_from_the_file(folder: Path) 
     assert "run: other\n" in shown
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("1e5")
+@example("0o17")
+@example("no")
+@example("12:30")
+@example("<<")
+@example(" # x")
+@example("two\nlines\x85\u2028")
+def test_any_text_is_shown_so_that_it_is_read_as_the_same_text(text: str) -> None:
+    phase = {"name": "p", "probes": ("p.jsonl",), "samples": 1, "quota": {"accepted": 1}}
+    model = {"engine": "mlx", "path": text}
+    config = config_from_data({"run": "r", "model": model, "phases": (phase,)})
+    shown = read_yaml(effective_yaml(config))
+    assert shown.faults == []
+    assert isinstance(shown.value, dict)
+    assert shown.value["model"]["path"] == text
+
+
 def test_stock_yaml_readers_understand_the_effective_file(folder: Path) -> None:
     config = load(folder)
     assert yaml.safe_load(effective_yaml(config)) == config_data(config)
@@ -215,14 +239,14 @@ def test_a_stored_configuration_is_read_back_without_its_files(folder: Path) -> 
 def test_a_stored_configuration_of_another_shape_is_refused(folder: Path) -> None:
     data = config_data(load(folder))
     data["farm"]["colour"] = "green"
-    with pytest.raises(ConfigError, match="stored configuration: farm.colour: unknown key"):
+    with pytest.raises(ConfigError, match=r"stored configuration: farm\.colour: unknown key"):
         config_from_data(data)
 
 
 def test_nothing_can_be_changed_after_loading(folder: Path) -> None:
     config = load(folder)
     with pytest.raises(ValueError, match="frozen"):
-        config.run = "other"  # type: ignore[misc]
+        config.run = "other"
 
 
 def test_the_hash_follows_values_and_contents_but_not_places(folder: Path, tmp_path: Path) -> None:
@@ -254,3 +278,9 @@ def test_the_hash_says_which_file_has_gone(folder: Path) -> None:
     (folder / "kernel.txt").unlink()
     with pytest.raises(ConfigError, match=r"kernel\.txt: cannot be read"):
         config_hash(config)
+
+
+def test_reading_run_files_needs_none_of_the_heavy_libraries() -> None:
+    heavy = "{'mlx', 'mlx_lm', 'celery', 'sqlmodel', 'sqlalchemy', 'huggingface_hub', 'transformers', 'rich'}"
+    check = f"import sys, lemfarm.config, lemfarm.gates; sys.exit(', '.join({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stderr.strip() == ""

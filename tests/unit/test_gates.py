@@ -100,10 +100,10 @@ def test_scorers_are_named_once_in_the_order_of_the_gates() -> None:
 
 
 def test_the_hash_follows_what_the_gates_say() -> None:
-    same = (ScoreGate(scorer="v2-distill", at_least=24), CUT)
+    same: tuple[Gate, ...] = (ScoreGate(scorer="v2-distill", at_least=24), CUT)
     assert gate_hash((SCORE, CUT)) == gate_hash(same)
-    hashes = {gate_hash(gates) for gates in [(), (SCORE,), (CUT,), (SCORE, CUT), (CUT, SCORE), ALL]}
-    assert len(hashes) == 6
+    others: list[tuple[Gate, ...]] = [(), (SCORE,), (CUT,), (SCORE, CUT), (CUT, SCORE), ALL]
+    assert len({gate_hash(gates) for gates in others}) == len(others)
 
 
 def test_the_hash_is_a_contract() -> None:

@@ -131,6 +131,7 @@ def test_what_is_in_flight_counts_towards_depth_and_need() -> None:
     assert next_wave(cells, 100, depth=10) == []
     assert per_cell(next_wave(cells, 100, depth=12)).total() == 2
     assert next_wave([Cell("P0", 0, 20, in_flight=30)], 3, depth=100) == []
+    assert next_wave([Cell("P0", 0, 0, in_flight=30), Cell("P1", 0, 20)], 3, depth=100) == []
 
 
 def test_a_small_need_sends_what_the_pass_rate_calls_for_not_the_depth() -> None:
@@ -149,6 +150,8 @@ def test_while_other_probes_can_use_the_slots_no_probe_is_sent_more_than_its_cap
 def test_idle_slots_are_filled_beyond_the_room_by_pass_rate() -> None:
     wave = next_wave(fresh(1), 5, depth=64, at_most_per_probe=5)
     assert per_probe(wave)["P0"] == 15  # ceil(5 / 0.35)
+    more = next_wave([Cell("P0", 0, 30, in_flight=10)], 100, depth=64, at_most_per_probe=5)
+    assert per_probe(more)["P0"] == 5
 
 
 def test_a_probe_at_its_cap_and_one_left_out_get_nothing() -> None:

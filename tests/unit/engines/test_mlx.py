@@ -15,7 +15,7 @@ from mlx_lm.generate import generate_step
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from lemfarm.engines import mlx as engine_module
-from lemfarm.engines import mlx_canary
+from lemfarm.engines import mlx_canary, mlx_prefill
 from lemfarm.engines.base import Completion, Finished, FinishReason, Message, Placement, Request, Sampling
 from lemfarm.engines.mlx import MlxEngine
 from lemfarm.errors import BatchingUnsafe, EngineFailure, ModelError, PromptTooLong
@@ -154,16 +154,26 @@ def test_a_removed_sequence_ends_without_result_and_leaves_the_others_alone(
     assert list(engine.step()) == []
 
 
-def test_a_new_prompt_does_not_hold_up_the_rows_that_decode(model_folder: Path) -> None:
+def test_a_new_prompt_holds_up_the_rows_that_decode_by_one_chunk_a_step(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = MlxEngine(model_folder, slots=2, prefill_step=16, canary=False)
     engine.load()
     engine.add(ask("decoding", tokens=30, kernel=None))
-    engine.step()
-    engine.add(ask("long", about=30, tokens=2))  # needs some twenty chunks
-    steps = 0
-    while not any(finished.sample_id == "decoding" for finished in engine.step()):
-        steps += 1
-    assert steps <= 32
+    while not any(row.tokens for row in engine._live.values()):
+        engine.step()
+    fed: list[int] = []
+    genuine = mlx_prefill.feed
+    monkeypatch.setattr(mlx_prefill, "feed", lambda *given: (fed.append(len(given[2])), genuine(*given)))
+    engine.add(ask("long", about=30, tokens=2))
+    for step in range(1, 9):
+        (decoding,) = (row for row in engine._live.values() if row.id == "decoding")
+        before = len(decoding.tokens)
+        engine.step()
+        assert len(decoding.tokens) == before + 1
+        assert fed == [16] * step
+    finish(engine, {"decoding", "long"})
+    assert sum(fed) > 200
     engine.close()
 
 
@@ -179,6 +189,8 @@ def test_requests_with_an_adapter_run_after_the_batch_is_drained(
         mates = {int(mate[1:]) % 2 for mate in got.batch_mates}
         assert mates <= {int(request.sample_id[1:]) % 2}
     assert alone(model_folder, mixed[1]) != completion(ended["s1"]).token_ids  # the adapter is heard
+    back = drive(engine, [ask("back", about=1, tokens=24)])
+    assert completion(back["back"]).token_ids == alone(model_folder, ask("back", about=1, tokens=24))
 
 
 def test_a_steady_stream_for_one_adapter_does_not_starve_the_other(
@@ -220,21 +232,29 @@ def test_a_prompt_longer_than_the_context_comes_back_as_such(variant: Variant) -
 def test_an_error_while_decoding_fails_the_live_rows_and_the_engine_lives_on(
     engine: MlxEngine, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(logprobs: mx.array) -> mx.array:
-        raise RuntimeError("boom")
+    draws = iter(range(100))
+
+    def fail_at_the_fourth(logprobs: mx.array) -> mx.array:
+        if next(draws) == 3:
+            raise RuntimeError("boom")
+        return mx.argmax(logprobs, axis=-1)
 
     genuine = engine_module.make_sampler
-    monkeypatch.setattr(engine_module, "make_sampler", lambda seed, _: fail if seed == 666 else genuine(seed, _))
-    requests = [ask("bad", seed=666), *(ask(f"s{n}", about=n, tokens=16) for n in range(6))]
-    ended = drive(engine, requests)
-    failed = {sample for sample, finished in ended.items() if finished.error}
-    assert "bad" in failed
-    assert all(isinstance(ended[sample].error, EngineFailure) for sample in failed)
+    sampler_of = {666: fail_at_the_fourth}
+    monkeypatch.setattr(engine_module, "make_sampler", lambda seed, how: sampler_of.get(seed) or genuine(seed, how))
+    requests = [ask("bad", seed=666), *(ask(f"s{n}", tokens=16) for n in range(6))]
+    for request in requests:
+        engine.add(request)
+    ended: dict[str, Finished] = {}
+    while not ended:
+        ended = {finished.sample_id: finished for finished in engine.step()}
+    assert set(ended) == {"bad", "s0", "s1", "s2"}  # four slots
+    assert all(isinstance(finished.error, EngineFailure) for finished in ended.values())
     assert "boom" in str(ended["bad"].error)
-    unharmed = [request for request in requests if request.sample_id not in failed]
-    assert unharmed
-    for request in unharmed:
-        assert completion(ended[request.sample_id]).token_ids == alone(model_folder, request)
+    assert engine._batch.prompt_cache_nbytes == 0  # nothing of the broken batch lives on
+    expected = alone(model_folder, requests[1])
+    assert set(tokens_of(finish(engine, {"s3", "s4", "s5"})).values()) == {expected}
+    assert tokens_of(drive(engine, [requests[1]])) == {"s0": expected}
 
 
 def test_an_error_while_prefilling_fails_that_prompt_only(engine: MlxEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,3 +207,15 @@ def test_after_a_kill_in_the_middle_the_same_job_completes(make_job: MakeJob, tm
     assert leftovers(job) == [phase.manifest.id]
     assert [update for update, _ in phase.curve("train_loss")] == list(range(1, 13))
     verify(phase.folder)
+
+
+def test_a_child_whose_parent_is_gone_ends_at_once(make_job: MakeJob, tmp_path: Path) -> None:
+    # Given a child that could go on for hours and say so, when its standard input ends, then it ends itself.
+    write_job(make_job(iterations=10_000), tmp_path / "job.json")
+    command = [sys.executable, "-m", "lemfarm.training.lora", str(tmp_path / "job.json")]
+    with (tmp_path / "said").open("wb") as said:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.DEVNULL)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(timeout=120) == 3
+    assert not is_complete(tmp_path)

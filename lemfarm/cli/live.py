@@ -1,0 +1,199 @@
+"""The live view of a run and its closing summary; plain lines where there is no terminal."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lemfarm.cli.shared import emit, err, out
+
+if TYPE_CHECKING:
+    from lemfarm.database import Database
+    from lemfarm.status import PhaseStatus, RunStatus
+    from producer.campaign import Campaign
+
+PLAIN_SECONDS = 10.0
+_COLOURS = {"open": "cyan", "full": "green", "exhausted": "yellow", "trained": "bold green"}
+
+
+def follow(campaign: "Campaign") -> "RunStatus":
+    """Show a campaign until it ends; returns the last status."""
+    if sys.stderr.isatty():
+        return _follow_live(campaign)
+    return _follow_plain(campaign)
+
+
+def _follow_live(campaign: "Campaign") -> "RunStatus":
+    status = None
+    with Live(console=err(), refresh_per_second=4, transient=True) as live:
+        for status in campaign.follow():
+            live.update(render(status))
+    assert status is not None
+    return status
+
+
+def _follow_plain(campaign: "Campaign") -> "RunStatus":
+    told, line, status = 0.0, "", None
+    for status in campaign.follow():
+        now = time.monotonic()
+        fresh = plain_line(status)
+        if fresh != line and now - told >= PLAIN_SECONDS:
+            err().print(fresh, soft_wrap=True)
+            told, line = now, fresh
+    assert status is not None
+    err().print(plain_line(status), soft_wrap=True)
+    return status
+
+
+def plain_line(status: "RunStatus") -> str:
+    """One line that says how a run stands."""
+    phases = "; ".join(
+        f"{p.name} {p.state}{_training(p)} {p.counted}/{p.wanted} accepted, {p.done}/{p.planned} done"
+        for p in status.phases
+    )
+    measured = (
+        f"; evaluated {status.evaluation['done']}/{status.evaluation['planned']}"
+        if status.evaluation["planned"]
+        else ""
+    )
+    speed = sum(worker.tokens_per_second for worker in status.workers)
+    left = f", {span(status.seconds_left)} left" if status.seconds_left else ""
+    return (
+        f"{status.run} {status.state}: {phases}{measured}; {speed:.0f} tokens/s on {len(status.workers)} workers{left}"
+    )
+
+
+def render(status: "RunStatus") -> RenderableType:
+    """The live picture: phases with bars, workers with their speed, what is expected."""
+    head = Text.assemble((status.run, "bold"), f"  {status.state}  ", (status.model, "dim"))
+    parts: list[RenderableType] = [head, _phase_table(status)]
+    if status.evaluation["planned"]:
+        parts.append(Text(f"evaluation {status.evaluation['done']}/{status.evaluation['planned']}", style="dim"))
+    if status.workers:
+        parts.append(_worker_table(status))
+    left = f"   about {span(status.seconds_left)} of generation left" if status.seconds_left else ""
+    parts.append(Text(f"{status.samples_per_minute:.1f} samples/min{left}", style="dim"))
+    if status.reason:
+        parts.append(Text(status.reason, style="yellow"))
+    return Group(*parts)
+
+
+def _phase_table(status: "RunStatus") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title, right in (
+        ("phase", False),
+        ("", False),
+        ("accepted", True),
+        ("", False),
+        ("done", True),
+        ("passing", True),
+        ("working", True),
+        ("skipped", True),
+        ("failed", True),
+    ):
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    for phase in status.phases:
+        table.add_row(
+            phase.name,
+            Text(phase.state + _training(phase), style=_COLOURS.get(phase.state, "")),
+            f"{phase.counted}/{phase.wanted}",
+            ProgressBar(total=max(phase.wanted, 1), completed=min(phase.counted, phase.wanted), width=20),
+            f"{phase.done}/{phase.planned}",
+            "-" if phase.pass_rate is None else f"{phase.pass_rate:.0%}",
+            str(phase.leased),
+            str(phase.skipped),
+            str(phase.failed),
+        )
+    return table
+
+
+def _training(phase: "PhaseStatus") -> str:
+    if phase.training in ("", "done"):
+        return ""
+    if not phase.losses:
+        return f", training {phase.training}"
+    kind, iteration, loss = phase.losses[-1]
+    return f", training: {kind} loss {loss:.3f} after {iteration} updates"
+
+
+def _worker_table(status: "RunStatus") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("worker", "host", "state", "in flight", "tokens/s", "seen"):
+        table.add_column(title, justify="right" if title in ("in flight", "tokens/s", "seen") else "left")
+    for worker in status.workers:
+        table.add_row(
+            worker.name,
+            worker.host,
+            worker.message or worker.state,
+            f"{worker.in_flight}",
+            f"{worker.tokens_per_second:.0f}",
+            f"{worker.seen_ago:.0f} s ago",
+        )
+    return table
+
+
+def show_summary(database: "Database", status: "RunStatus", *, as_json: bool) -> None:
+    """What a run came to: counts, reasons, losses, scores before and after, and what to do next."""
+    if as_json:
+        emit("run", status=status)
+        return
+    console = out()
+    console.print(Text.assemble(("run ", ""), (status.run, "bold"), f" is {status.state}"))
+    if status.reason:
+        console.print(status.reason, soft_wrap=True)
+    for phase in status.phases:
+        _show_phase(console, phase)
+    for line in measurement_lines(status):
+        console.print(line, soft_wrap=True)
+
+
+def _show_phase(console: Any, phase: "PhaseStatus") -> None:
+    rate = "" if phase.pass_rate is None else f", {phase.pass_rate:.0%} of the judged ones"
+    console.print(
+        f"  {phase.name}: {phase.accepted} accepted{rate}; {phase.done} generated, {phase.skipped} not needed, {phase.failed} failed"
+    )
+    for reason, count in phase.reasons:
+        console.print(f"      {count:>5} x {reason}", style="dim")
+    valid = [(iteration, loss) for kind, iteration, loss in phase.losses if kind == "valid"]
+    if len(valid) > 1:
+        console.print(f"      validation loss {valid[0][1]:.3f} -> {valid[-1][1]:.3f} over {valid[-1][0]} updates")
+
+
+def measurement_lines(status: "RunStatus") -> list[str]:
+    """Held-out scores by model and condition, and the paired change that training made, claimed no further than its
+    interval reaches."""
+    from lemfarm.evaluation.statistics import describe_change, paired_difference
+
+    if not status.measurements:
+        return []
+    lines = ["  held-out probes (never trained on), mean score:"]
+    for row in status.measurements:
+        bounds = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+        lines.append(
+            f"      {row['model'][:16]:<16} {row['condition']:<10} {row['scorer']} {row['mean']:.2f}{bounds}, {row['probes']} probes"
+        )
+    by_key = {(row["model"], row["condition"]): row["by_probe"] for row in status.measurements}
+    for (model, condition), after in by_key.items():
+        before = by_key.get(("base", condition))
+        if model != "base" and before:
+            change = paired_difference(before.items(), after.items())
+            lines.append(f"      change by training, {condition}: {describe_change(change.interval)}")
+    return lines
+
+
+def span(seconds: float | None) -> str:
+    """A duration as a person says it."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 172800:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"

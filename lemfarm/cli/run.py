@@ -1,0 +1,254 @@
+"""`run`, `try`, `train`: the verbs that make a farm work. Twins: `producer.campaign`, `producer.trial`."""
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lemfarm.cli.shared import (
+    BrokerOption,
+    ConfigArgument,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    RunArgument,
+    emit,
+    err,
+    open_farm,
+    out,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from producer.campaign import Campaign
+
+GRACE_SECONDS = 20.0
+
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=0, help="Local worker processes; 0 on a head node that only watches.")
+]
+ModelOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="ID=FOLDER", help="Where the model of that id lies on this machine."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the run file, as `phases.0.samples=5`."),
+]
+SlotsOption = Annotated[
+    int | None,
+    typer.Option("--slots", min=1, help="Answers in the making at once, per worker.", show_default="from memory"),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command("run")(run)
+    app.command("try")(try_out)
+    app.command("train")(train)
+
+
+def run(
+    config: ConfigArgument,
+    workers: WorkersOption = 1,
+    slots: SlotsOption = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Plan no more samples than this; repeating it adds nothing.")
+    ] = None,
+    no_train: Annotated[bool, typer.Option("--no-train", help="Stop after the generations.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Go on in the background; `lemfarm status --watch` shows it.")
+    ] = False,
+    keep_services: Annotated[
+        bool, typer.Option("--keep-services", help="Leave the embedded Valkey running at the end.")
+    ] = False,
+    model: ModelOption = None,
+    set_: SetOption = None,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a run, or go on with it: the same command again continues, and says so when nothing is left to do."""
+    from lemfarm.cli.live import follow, show_summary
+    from lemfarm.config import config_warnings, load_config
+    from lemfarm.records import RunState
+    from producer.campaign import EXIT_CODES, open_campaign
+
+    settings = load_config(config, overrides=overrides(set_))
+    for warning in config_warnings(settings):
+        err().print(f"[yellow]note[/] {warning}", soft_wrap=True)
+    farm = open_farm(home, database, broker)
+    if detach:
+        _detach(farm.home.ensure(farm.home.logs) / f"run-{settings.run}.log", settings.run)
+        return
+    campaign = open_campaign(
+        farm.home,
+        farm.connections,
+        workers=workers,
+        leave_services=keep_services,
+        models=mapping(model),
+        worker_environment=_worker_environment(slots, model, settings.run),
+        on_event=_tell_event,
+    )
+    with _interruptible(campaign):
+        result = campaign.start(settings, limit=limit, trains=not no_train)
+        _tell_plan(settings.run, result)
+        status = follow(campaign)
+        show_summary(campaign.database, status, as_json=as_json)
+    raise typer.Exit(EXIT_CODES[RunState(status.state)])
+
+
+def try_out(
+    config: ConfigArgument,
+    probes: Annotated[int, typer.Option("--probes", min=1, help="How many probes, spread over the files.")] = 5,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Samples per text.")] = 2,
+    workers: WorkersOption = 1,
+    slots: SlotsOption = None,
+    model: ModelOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A small real trial in a farm of its own: measured pass rate, tokens per second, projected days."""
+    from lemfarm.cli.live import follow
+    from lemfarm.config import load_config
+    from producer.trial import open_trial
+
+    settings = load_config(config, overrides=overrides(set_))
+    with open_trial(settings, probes=probes, samples=samples) as trial:
+        campaign = trial.campaign(
+            workers=workers,
+            models=mapping(model),
+            worker_environment=_worker_environment(slots, model, None),
+            on_event=_tell_event,
+        )
+        with _interruptible(campaign):
+            campaign.start(trial.config, trains=False)
+            follow(campaign)
+            found = trial.measure(campaign.database)
+    if as_json:
+        emit("trial", **found.as_dict())
+    else:
+        for line in found.lines():
+            out().print(line)
+
+
+def train(
+    run: RunArgument = None,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+) -> None:
+    """Let a phase that ran out with enough be trained now, or a failed training be tried again."""
+    from producer.campaign import train_now
+
+    farm = open_farm(home, database, broker)
+    row = train_now(farm.database(), run)
+    out().print(f"run {row.name} will train with what it has. Workers take it up; `lemfarm run CONFIG` starts them.")
+
+
+def overrides(pairs: list[str] | None) -> dict[str, str]:
+    """`KEY=VALUE` flags as the configuration takes them. Raises InputError."""
+    from lemfarm.errors import InputError
+
+    found = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {pair}: write KEY=VALUE, as in --set sampling.temperature=0.7")
+        found[key] = value
+    return found
+
+
+def mapping(pairs: list[str] | None) -> dict[str, Path]:
+    """`--model ID=FOLDER` flags. Raises InputError."""
+    from lemfarm.errors import InputError
+
+    found = {}
+    for pair in pairs or []:
+        name, equals, folder = pair.partition("=")
+        if not equals or not Path(folder).expanduser().is_dir():
+            raise InputError(f"--model {pair}: write ID=FOLDER with a folder that exists.")
+        found[name] = Path(folder).expanduser().absolute()
+    return found
+
+
+def _worker_environment(slots: int | None, models: list[str] | None, run_name: str | None) -> dict[str, str]:
+    environment = {}
+    if slots:
+        environment["LEMFARM_SLOTS"] = str(slots)
+    if models:
+        environment["LEMFARM_MODELS"] = os.pathsep.join(f"{name}={folder}" for name, folder in mapping(models).items())
+    if run_name:
+        environment["LEMFARM_RUN"] = run_name
+    return environment
+
+
+@contextmanager
+def _interruptible(campaign: "Campaign") -> "Iterator[None]":
+    """Ctrl-C once: workers finish or release what they hold; twice: at once. Either way nothing is lost."""
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        err().print(
+            "stopping: workers finish or release what they hold (again: at once). Run the same command to go on."
+        )
+        raise
+    finally:
+        _close(campaign)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _close(campaign: "Campaign") -> None:
+    try:
+        campaign.close(GRACE_SECONDS + 10)
+    except KeyboardInterrupt:
+        campaign.close(0.0)
+
+
+def _tell_event(event: Any) -> None:
+    said = {
+        "died": f"died with code {event.code}; starting it again",
+        "restarted": "is back",
+        "ended": f"ended with code {event.code}",
+    }
+    err().print(f"[dim]{event.member} {said.get(event.kind, event.text)}[/]")
+
+
+def _tell_plan(name: str, result: Any) -> None:
+    if result.created:
+        err().print(f"run {name}: {result.added} samples planned")
+    elif result.changed:
+        err().print(
+            f"run {name}: changed, {result.added} samples added, {result.superseded} superseded, {result.restored} restored"
+        )
+    else:
+        err().print(f"run {name}: going on")
+
+
+def _detach(log: Path, name: str) -> None:
+    import subprocess
+
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    with log.open("ab") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lemfarm", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    out().print(f"run {name} goes on in the background (process {child.pid}); log: {log}")
+    out().print(
+        f"`lemfarm status {name} --watch` shows it, `lemfarm pause {name}` and `lemfarm cancel {name}` stop it."
+    )

@@ -1,0 +1,96 @@
+"""`samples list|show`. Twin: `lemfarm.samples`."""
+
+from typing import Annotated
+
+import typer
+
+from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, RunArgument, emit, open_farm, out
+
+app = typer.Typer(
+    help="Look at samples: what was asked, what was answered, how it was scored and judged.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_samples(
+    run: RunArgument = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="pending, leased, done, failed or skipped.", show_default=False)
+    ] = None,
+    outcome: Annotated[
+        str | None, typer.Option("--outcome", help="accepted, rejected or held.", show_default=False)
+    ] = None,
+    phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.", show_default=False)] = None,
+    probe: Annotated[str | None, typer.Option("--probe", help="Only this probe.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List samples, those finished last first."""
+    from rich.table import Table
+
+    from lemfarm.samples import list_samples as read
+
+    found = read(
+        open_farm(home, database, broker).database(),
+        run,
+        state=state,
+        outcome=outcome,
+        phase=phase,
+        probe=probe,
+        limit=limit,
+    )
+    if as_json:
+        emit("samples", samples=found)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("id", "sample", "phase", "state", "outcome", "scores", "reason"):
+        table.add_column(title, overflow="fold")
+    for row in found:
+        scores = ", ".join(f"{name} {value:.2f}" for name, value in row.scores.items())
+        table.add_row(row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)
+    out().print(table)
+
+
+@app.command("show")
+def show_sample(
+    sample: Annotated[str, typer.Argument(help="Id of a sample, or enough of its beginning.")],
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything about one sample: prompt, answer, scores, verdicts, attempts, where it came from."""
+    from rich.markup import escape
+
+    from lemfarm.samples import read_sample
+
+    found = read_sample(open_farm(home, database, broker).database(), sample)
+    if as_json:
+        emit("sample", sample=found)
+        return
+    console = out()
+    console.print(f"[bold]{escape(found.label)}[/]  {found.id}")
+    console.print(
+        f"{found.run} / {found.phase} / {found.purpose}: {found.state} {found.outcome or ''}  {escape(found.reason)}"
+    )
+    console.print(
+        f"seed {found.seed}, kernel {found.kernel_hash or 'none'}, adapter {found.adapter_id or 'none'}, {found.sampling}",
+        style="dim",
+    )
+    for turn in found.messages:
+        console.print(f"\n[bold cyan]{turn['role']}[/]\n{escape(turn['content'])}", soft_wrap=True)
+    if found.thoughts:
+        console.print(f"\n[dim]thoughts\n{escape(found.thoughts)}[/]", soft_wrap=True)
+    if found.answer is not None:
+        console.print(f"\n[bold green]answer[/]\n{escape(found.answer)}", soft_wrap=True)
+    for score in found.score_details:
+        signals = ", ".join(f"{name} {value:g}" for name, value in score["signals"].items() if value)
+        console.print(f"\n[bold]{score['scorer']}[/] {score['value']:.2f}  [dim]{signals}[/]", soft_wrap=True)
+    for attempt in found.attempts:
+        console.print(
+            f"attempt {attempt['epoch']} on {attempt['worker']}: {attempt['ending'] or 'in flight'} {escape(attempt['error'])}",
+            style="dim",
+        )

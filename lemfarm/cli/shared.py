@@ -1,0 +1,113 @@
+"""What every verb shares: the options that name a farm, how results are printed, how errors are told."""
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lemfarm.connections import Connections
+    from lemfarm.database import Database
+    from lemfarm.errors import LemfarmError
+    from lemfarm.home import Home
+
+#: Of every JSON object that a verb prints; grows when a key changes its meaning.
+JSON_FORMAT = 1
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the farm; else LEMFARM_HOME, else ~/.lemfarm.", show_default=False),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="URL of the database; else LEMFARM_DATABASE, the join file, or SQLite in the home.",
+        show_default=False,
+    ),
+]
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--broker",
+        help="URL of Redis or Valkey; else LEMFARM_BROKER, the join file, or the embedded Valkey.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="Name of the run; the latest when left out.", show_default=False)
+]
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A run file (YAML).")]
+
+
+@dataclass(frozen=True, slots=True)
+class Farm:
+    """The farm that a command talks to."""
+
+    home: "Home"
+    connections: "Connections"
+
+    def database(self, *, migrate: bool = False) -> "Database":
+        """Its database, checked for this version's schema."""
+        from lemfarm.database import open_database
+
+        return open_database(self.connections.database, migrate=migrate)
+
+
+def open_farm(home: Path | None, database: str | None, broker: str | None) -> Farm:
+    """Resolve the common options."""
+    from lemfarm.connections import resolve
+    from lemfarm.home import open_home
+
+    opened = open_home(home)
+    return Farm(opened, resolve(opened, database=database, broker=broker, environ=os.environ))
+
+
+def emit(kind: str, **fields: Any) -> None:
+    """Print a result as the one documented JSON object of its kind."""
+    from lemfarm import __version__
+
+    print(json.dumps({"kind": kind, "format": JSON_FORMAT, "lemfarm": __version__, **fields}, default=_plain, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)
+
+
+def out() -> "Console":
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def err() -> "Console":
+    """Where words for people go."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def fail(error: "LemfarmError") -> int:
+    """Tell an error and return its exit code."""
+    console = err()
+    for line in str(error).splitlines():
+        console.print(f"[bold red]error[/] {_escaped(line)}", soft_wrap=True)
+    return error.exit_code
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

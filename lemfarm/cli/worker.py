@@ -1,0 +1,148 @@
+"""`worker` and `workers list|drain|forget`. Twins: `lemfarm.local_workers`, `lemfarm.supervisor`, `lemfarm.workforce`."""
+
+from typing import Annotated
+
+import typer
+
+from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, emit, err, open_farm, out
+
+workers_app = typer.Typer(help="See and steer the workers of a farm.", no_args_is_help=True)
+GRACE_SECONDS = 20.0
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command("worker")(worker)
+
+
+def worker(
+    name: Annotated[
+        str | None, typer.Option("--name", help="Its name; the host's with a number when left out.", show_default=False)
+    ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            "--slots", min=1, help="Answers in the making at once; from memory when left out.", show_default=False
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="ID=FOLDER", help="Where the model of that id lies on this machine."),
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Serve this run only.", show_default=False)] = None,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0, help="Seconds that samples have to finish when it is asked to end.")
+    ] = GRACE_SECONDS,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+) -> None:
+    """Serve a farm on this machine: load the model that a run wants, generate, and come back when it dies.
+
+    Ctrl-C once: finish or release what it holds; twice: at once.
+    """
+    import os
+
+    from lemfarm.cli.run import mapping
+    from lemfarm.connections import child_environment
+    from lemfarm.errors import Unavailable
+    from lemfarm.local_workers import worker_members
+    from lemfarm.supervisor import Supervisor
+    from lemfarm.supervisor import run as supervise
+    from lemfarm.valkey import find_running
+
+    farm = open_farm(home, database, broker)
+    connections = farm.connections
+    if connections.broker is None:
+        running = find_running(farm.home)
+        if running is None:
+            raise Unavailable(
+                "no broker runs in this home. Start one with `lemfarm up` or a run with `lemfarm run CONFIG`; "
+                "on a further Mac, `lemfarm join` names the head node's."
+            )
+        connections = connections.with_broker(running.url)
+    environment = child_environment(connections, farm.home) | {"LEMFARM_GRACE_SECONDS": str(grace)}
+    environment |= {"LEMFARM_SLOTS": str(slots)} if slots else {}
+    environment |= {"LEMFARM_RUN": run} if run else {}
+    environment |= {"LEMFARM_MODELS": os.pathsep.join(f"{k}={v}" for k, v in mapping(model).items())} if model else {}
+    farm.home.ensure()
+    members = worker_members(farm.home, 1, environment, name=name)
+    log = farm.home.logs / f"{members[0].name}.log"
+    err().print(f"worker {members[0].name}; log: {log}", soft_wrap=True)
+
+    def tell(event: object) -> None:
+        err().print(f"[dim]{event.member} {event.kind} {event.code if event.code is not None else ''} {event.text}[/]")  # type: ignore[attr-defined]
+
+    code = supervise(Supervisor(members), grace_seconds=grace + 10, on_event=tell)
+    if code not in (0, 130):
+        err().print(f"[bold red]error[/] the worker could not serve: {_last_word(log)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@workers_app.command("list")
+def list_workers(
+    all_: Annotated[bool, typer.Option("--all", help="Also those that are gone.")] = False,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Workers of the farm, their state, their speed, and why one refused."""
+    from rich.table import Table
+
+    from lemfarm.status import read_workers
+
+    found = read_workers(open_farm(home, database, broker).database(), all_of_them=all_)
+    if as_json:
+        emit("workers", workers=found)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("worker", "host", "state", "slots", "in flight", "tokens/s", "seen", "says"):
+        table.add_column(title)
+    for row in found:
+        table.add_row(
+            row.name,
+            row.host,
+            row.state,
+            str(row.slots),
+            str(row.in_flight),
+            f"{row.tokens_per_second:.0f}",
+            f"{row.seen_ago:.0f} s ago",
+            row.message,
+        )
+    out().print(table if found else "no worker is alive; `lemfarm worker` starts one.")
+
+
+@workers_app.command("drain")
+def drain(
+    name: Annotated[str, typer.Argument(help="Name of the worker.")],
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+) -> None:
+    """Let a worker finish what it holds and then end."""
+    from lemfarm.workforce import drain as ask
+
+    count = ask(open_farm(home, database, broker).database(), name)
+    out().print(f"{count} worker(s) named {name} will end when they have finished what they hold.")
+
+
+@workers_app.command("forget")
+def forget(
+    name: Annotated[str, typer.Argument(help="Name of the worker.")],
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+) -> None:
+    """Give up a worker that will not come back: its leases return at once; no sample is blamed."""
+    from lemfarm.workforce import forget as give_up
+
+    count = give_up(open_farm(home, database, broker).database(), name)
+    out().print(f"forgot {name}; {count} samples went back.")
+
+
+def _last_word(log: object) -> str:
+    from pathlib import Path
+
+    lines = [line for line in Path(str(log)).read_text(errors="replace").splitlines() if "reason=" in line]
+    return lines[-1].split("reason=", 1)[1].strip('"') if lines else f"see {log}"

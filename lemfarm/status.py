@@ -1,0 +1,287 @@
+"""How a run stands: a few queries, one plain value that the terminal, `--json` and the report all show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlmodel import Session, col, select
+
+from lemfarm.database import Database
+from lemfarm.errors import NotFound
+from lemfarm.records import Evaluation, LossPoint, Phase, Purpose, Run, TrainingStage, Worker, WorkerState
+
+RECENT_SECONDS = 300.0
+ALIVE_SECONDS = 120.0
+_SHOWN_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStatus:
+    """One phase: its counts, its quota, its training."""
+
+    name: str
+    state: str
+    planned: int = 0
+    pending: int = 0
+    leased: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    held: int = 0
+    counted: int = 0  #: accepted samples that count for the quota, no more of one probe than its share
+    wanted: int = 0
+    training: str = ""
+    losses: tuple[tuple[str, int, float], ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()  #: why samples were rejected or failed, most frequent first
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Accepted of judged samples."""
+        judged = self.accepted + self.rejected
+        return self.accepted / judged if judged else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker process that is, or was lately, alive. Ages in seconds."""
+
+    id: str
+    name: str
+    host: str
+    state: str
+    model_key: str
+    slots: int
+    in_flight: int
+    tokens_per_second: float
+    seen_ago: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run at one moment. `samples_per_minute` over the last five minutes; `seconds_left` none when unknown."""
+
+    run: str
+    state: str
+    reason: str
+    model: str
+    promoted: str | None
+    phases: tuple[PhaseStatus, ...]
+    evaluation: Mapping[str, int]
+    measurements: tuple[Mapping[str, Any], ...]
+    workers: tuple[WorkerStatus, ...]
+    samples_per_minute: float
+    seconds_left: float | None
+    superseded: int
+    limit: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_run(database: Database, name: str | None) -> Run:
+    """The run of that name, or the latest. Raises NotFound, naming those that exist."""
+    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+        query = select(Run).order_by(col(Run.activated).desc(), col(Run.id).desc())
+        runs = session.exec(query).all()
+    if not runs:
+        raise NotFound("there is no run in this farm yet. Start one with `lemfarm run CONFIG`.")
+    if name is None:
+        return runs[0]
+    for run in runs:
+        if run.name == name:
+            return run
+    raise NotFound(f"there is no run {name!r}; known: {', '.join(run.name for run in runs)}")
+
+
+def read_status(database: Database, name: str | None = None) -> RunStatus:
+    """Everything that views show of a run. Raises NotFound, DatabaseDown."""
+    run = find_run(database, name)
+    assert run.id is not None
+    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+        phases = _phases(session, connection, run.id)
+        evaluation = _evaluation_counts(connection, run.id)
+        done_recently, now = _recent(connection, database, run.id)
+        workers = _workers(session, now)
+        measured = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).all()
+        superseded = connection.execute(
+            text("SELECT count(*) FROM sample WHERE run_id = :run AND superseded"), {"run": run.id}
+        ).scalar_one()
+    per_minute = done_recently / min(RECENT_SECONDS, max(now - run.activated, 1.0)) * 60.0
+    return RunStatus(
+        run=run.name,
+        state=run.state,
+        reason=run.reason,
+        model=str(run.config.get("model", {}).get("path", "")),
+        promoted=run.promoted,
+        phases=tuple(phases),
+        evaluation=evaluation,
+        measurements=tuple(_measurement(row) for row in measured),
+        workers=tuple(workers),
+        samples_per_minute=per_minute,
+        seconds_left=_seconds_left(phases, per_minute),
+        superseded=int(superseded),
+        limit=run.sample_limit,
+    )
+
+
+def list_runs(database: Database) -> list[Run]:
+    """All runs, the latest first."""
+    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+        return list(session.exec(select(Run).order_by(col(Run.activated).desc())))
+
+
+def read_workers(database: Database, *, all_of_them: bool = False) -> list[WorkerStatus]:
+    """Workers that live, or also those that are gone."""
+    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+        now = float(connection.execute(text(f"SELECT {database.now}")).scalar_one())
+        return _workers(session, now, all_of_them=all_of_them)
+
+
+def _phases(session: Session, connection: Connection, run_id: int) -> list[PhaseStatus]:
+    rows = session.exec(
+        select(Phase).where(Phase.run_id == run_id, Phase.retired == False).order_by(col(Phase.position))  # noqa: E712
+    ).all()
+    return [_phase(session, connection, row) for row in rows]
+
+
+def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatus:
+    quota = phase.config["quota"]
+    stage = session.exec(select(TrainingStage).where(TrainingStage.phase_id == phase.id)).one_or_none()
+    counts = _counts(connection, phase.id)
+    return PhaseStatus(
+        name=phase.name,
+        state=phase.state,
+        wanted=quota["accepted"],
+        counted=_counted(connection, phase.id, quota.get("at_most_per_probe")),
+        training=stage.state if stage else "",
+        losses=_losses(session, stage) if stage else (),
+        reasons=_reasons(connection, phase.id),
+        **counts,
+    )
+
+
+def _counts(connection: Connection, phase_id: int | None) -> dict[str, int]:
+    rows = connection.execute(
+        text(
+            """SELECT state, outcome, count(*) AS n FROM sample
+               WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded GROUP BY state, outcome"""
+        ),
+        {"phase": phase_id},
+    ).all()
+    counts: dict[str, int] = {"planned": 0}
+    for row in rows:
+        counts["planned"] += row.n
+        counts[row.state] = counts.get(row.state, 0) + row.n
+        if row.state == "done":
+            counts[row.outcome] = counts.get(row.outcome, 0) + row.n
+    return counts
+
+
+def _counted(connection: Connection, phase_id: int | None, cap: int | None) -> int:
+    rows = connection.execute(
+        text(
+            """SELECT probe_id, count(*) AS n FROM sample WHERE phase_id = :phase AND purpose = 'distil'
+               AND outcome = 'accepted' AND state = 'done' AND NOT superseded GROUP BY probe_id"""
+        ),
+        {"phase": phase_id},
+    ).all()
+    return sum(row.n if cap is None else min(row.n, cap) for row in rows)
+
+
+def _reasons(connection: Connection, phase_id: int | None) -> tuple[tuple[str, int], ...]:
+    """Reasons without their figures, so that `v2-distill 18.3 < 24.0` and `17.9 < 24.0` count as one."""
+    rows = connection.execute(
+        text(
+            """SELECT reason, count(*) AS n FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND reason <> ''
+               AND (outcome = 'rejected' OR state = 'failed') AND NOT superseded GROUP BY reason"""
+        ),
+        {"phase": phase_id},
+    ).all()
+    counts: dict[str, int] = {}
+    for row in rows:
+        words = " ".join(word for word in row.reason.split() if not _is_figure(word)).strip(" <>.,")
+        counts[words] = counts.get(words, 0) + row.n
+    return tuple(sorted(counts.items(), key=lambda item: -item[1])[:_SHOWN_REASONS])
+
+
+def _is_figure(word: str) -> bool:
+    return word.strip("<>=.,-").replace(".", "", 1).replace(",", "").isdigit() or word in "<>"
+
+
+def _losses(session: Session, stage: TrainingStage) -> tuple[tuple[str, int, float], ...]:
+    query = select(LossPoint).where(LossPoint.stage_id == stage.id, LossPoint.epoch == stage.epoch)
+    return tuple((p.kind, p.iteration, p.loss) for p in session.exec(query.order_by(col(LossPoint.id))))
+
+
+def _evaluation_counts(connection: Connection, run_id: int) -> dict[str, int]:
+    rows = connection.execute(
+        text(
+            """SELECT state, count(*) AS n FROM sample
+               WHERE run_id = :run AND purpose = :purpose AND NOT superseded GROUP BY state"""
+        ),
+        {"run": run_id, "purpose": Purpose.EVALUATE},
+    ).all()
+    counts = {row.state: row.n for row in rows}
+    return {"planned": sum(counts.values()), "done": counts.get("done", 0), "failed": counts.get("failed", 0)}
+
+
+def _recent(connection: Connection, database: Database, run_id: int) -> tuple[int, float]:
+    row = connection.execute(
+        text(
+            f"""SELECT {database.now} AS now, (SELECT count(*) FROM sample WHERE run_id = :run
+                AND finished > {database.now} - {RECENT_SECONDS}) AS done"""
+        ),
+        {"run": run_id},
+    ).one()
+    return int(row.done), float(row.now)
+
+
+def _workers(session: Session, now: float, *, all_of_them: bool = False) -> list[WorkerStatus]:
+    gone = (WorkerState.STOPPED, WorkerState.DIED)
+    query = select(Worker).order_by(col(Worker.host), col(Worker.name), col(Worker.started))
+    if not all_of_them:
+        query = query.where(col(Worker.state).not_in(gone), Worker.last_seen > now - ALIVE_SECONDS)
+    return [
+        WorkerStatus(
+            id=row.id,
+            name=row.name,
+            host=row.host,
+            state=row.state,
+            model_key=row.model_key,
+            slots=row.slots,
+            in_flight=row.in_flight,
+            tokens_per_second=row.tokens_per_second,
+            seen_ago=max(0.0, now - row.last_seen),
+            message=row.message,
+        )
+        for row in session.exec(query)
+    ]
+
+
+def _measurement(row: Evaluation) -> dict[str, Any]:
+    return {
+        "model": row.adapter_id or "base",
+        "condition": row.condition,
+        "split": row.split,
+        "scorer": row.scorer,
+        "probes": row.probes,
+        "mean": row.mean,
+        "low": row.low,
+        "high": row.high,
+        "by_probe": row.details.get("by_probe", {}),
+    }
+
+
+def _seconds_left(phases: Sequence[PhaseStatus], per_minute: float) -> float | None:
+    """Generations that open quotas should still need at the pass rate so far, at the pace of the last minutes."""
+    needed = 0.0
+    for phase in phases:
+        if phase.state != "open":
+            continue
+        rate = phase.pass_rate or 0.35
+        needed += min(phase.pending + phase.leased, max(0, phase.wanted - phase.counted) / max(rate, 0.01))
+    if needed == 0.0:
+        return 0.0
+    return needed / per_minute * 60.0 if per_minute > 0 else None

@@ -1,0 +1,224 @@
+"""A campaign from the outside: start or continue a run, follow it, pause it, take it back, and stop its workers.
+
+The Python twin of `lemfarm run` and its neighbours:
+
+    campaign = open_campaign(home, connections, workers=2)
+    campaign.start(config)
+    for status in campaign.follow(): ...
+    campaign.close(grace_seconds=20)
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from lemfarm.broker import make_app, ping
+from lemfarm.config import RunConfig
+from lemfarm.connections import Connections, child_environment
+from lemfarm.database import Database, open_database
+from lemfarm.errors import InputError, ModelError
+from lemfarm.home import Home
+from lemfarm.ledger import Ledger
+from lemfarm.local_workers import worker_members
+from lemfarm.models import FoundModel, check_architecture, find_model, is_hub_id, model_key
+from lemfarm.records import Run, RunState
+from lemfarm.status import RunStatus, find_run, read_status
+from lemfarm.supervisor import Event, Supervisor
+from lemfarm.training.phases import open_stage
+from lemfarm.valkey import KeptValkey, ensure, is_running, stop
+from producer.course import Course
+from producer.plan import PlanResult, apply_plan
+from producer.watch import Watcher
+
+FOLLOW_SECONDS = 1.0
+ENDED = frozenset({RunState.DONE, RunState.STARVED, RunState.HELD, RunState.STOPPED, RunState.CANCELLED})
+EXIT_CODES = {RunState.DONE: 0, RunState.STOPPED: 1, RunState.STARVED: 3, RunState.HELD: 3, RunState.CANCELLED: 1}
+
+
+@dataclass
+class Campaign:
+    """An open farm: its services run, its database is current. Workers are started by `start`."""
+
+    home: Home
+    connections: Connections
+    database: Database
+    workers: int
+    worker_environment: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, Path] = field(default_factory=dict)
+    on_event: Callable[[Event], None] = lambda event: None
+    _started_valkey: bool = False
+    _supervisor: Supervisor | None = None
+    _watcher: Watcher | None = None
+    _run: str = ""
+
+    def start(self, config: RunConfig, *, limit: int | None = None, trains: bool = True) -> PlanResult:
+        """Plan the run (again) and start local workers. Raises what `apply_plan` and the model's checks raise."""
+        found = self.find_model(config)
+        course = Course(config, key_of(config, found))
+        result = apply_plan(self.database, course, found=found, limit=limit, trains=trains)
+        self._run = config.run
+        environment = child_environment(self.connections, self.home) | dict(self.worker_environment)
+        members = worker_members(self.home, self.workers, environment)
+        services = [KeptValkey(self.home, leave_running=True)] if self.connections.embedded_broker else []
+        self._supervisor = Supervisor(members, services=services)
+        self._supervisor.start()
+        app = make_app(str(self.connections.broker))
+        self._watcher = Watcher(self.database, app, owner=f"run-{os.getpid()}", home=self.home)
+        return result
+
+    def find_model(self, config: RunConfig) -> FoundModel | None:
+        """The model on this machine. A head node without workers may do without; others raise ModelError."""
+        if config.model.engine != "mlx":
+            return None
+        try:
+            found = find_model(config.model.path, mapping=self.models, revision=config.model.revision, home=self.home)
+        except ModelError:
+            if self.workers == 0 and is_hub_id(config.model.path):
+                return None
+            raise
+        check_architecture(found.folder)
+        return found
+
+    def follow(self) -> Iterator[RunStatus]:
+        """Watch, and yield the status about once a second until the run has ended. Raises ModelError when all local
+        workers gave up and nobody else is at work."""
+        assert self._watcher is not None and self._supervisor is not None
+        while True:
+            self._watcher.look_in_turn()
+            for event in self._supervisor.poll():
+                self.on_event(event)
+            status = read_status(self.database, self._run)
+            yield status
+            if status.state in ENDED:
+                return
+            self._require_workers(status)
+            time.sleep(FOLLOW_SECONDS)
+
+    def _require_workers(self, status: RunStatus) -> None:
+        assert self._supervisor is not None
+        if not self.workers or not self._supervisor.all_ended:
+            return
+        if any(worker.state in ("ready", "training", "starting") for worker in status.workers):
+            return
+        said = {worker.message for worker in status.workers if worker.message}
+        logs = ", ".join(str(self.home.logs / f"{name}.log") for name in self._supervisor.codes)
+        raise ModelError("\n".join(sorted(said)) or f"all workers ended; see {logs}")
+
+    def close(self, grace_seconds: float) -> None:
+        """End the workers that were started here, with a grace for what they have in hand."""
+        if self._watcher is not None:
+            self._watcher.leave()
+        if self._supervisor is not None:
+            self._supervisor.stop(grace_seconds)
+        if self._started_valkey:
+            stop(self.home)
+        self.database.close()
+
+
+def open_campaign(
+    home: Home, connections: Connections, *, workers: int, leave_services: bool = False, **options: Any
+) -> Campaign:
+    """Make sure that broker and database answer (starting the embedded Valkey, migrating the tables).
+
+    Raises BrokerDown, DatabaseDown, NoSpace, VersionError.
+    """
+    home.ensure()
+    started = False
+    if connections.broker is None:
+        started = not is_running(home)
+        connections = connections.with_broker(ensure(home).url)
+    ping(str(connections.broker))
+    database = open_database(connections.database, migrate=True)
+    return Campaign(home, connections, database, workers, _started_valkey=started and not leave_services, **options)
+
+
+def key_of(config: RunConfig, found: FoundModel | None) -> str:
+    """The key under which the farm knows the model of a configuration."""
+    if config.model.engine == "simulated":
+        return f"simulated:{config.model.path}"
+    return model_key(config.model.path, found, config.model.revision)
+
+
+def pause(database: Database, name: str | None) -> Run:
+    """Leased samples finish, none is claimed. Raises InputError for a run that is not active."""
+    return _set_state(database, name, RunState.PAUSED, {RunState.ACTIVE})
+
+
+def resume(database: Database, name: str | None) -> Run:
+    """Undo `pause` and `cancel`. Raises InputError for a run that is neither."""
+    run = _set_state(database, name, RunState.ACTIVE, {RunState.PAUSED, RunState.CANCELLED})
+    assert run.id is not None
+    ledger = Ledger(database)
+    ledger.unskip(run.id, "cancelled")
+    ledger.forget_messages(run.id)
+    return run
+
+
+def cancel(database: Database, name: str | None) -> Run:
+    """Leased samples stop, pending ones are skipped; what is done stays."""
+    run = _set_state(database, name, RunState.CANCELLED, set(RunState) - {RunState.CANCELLED, RunState.DONE})
+    assert run.id is not None
+    Ledger(database).cancel(run.id)
+    return run
+
+
+def requeue_failed(database: Database, name: str | None) -> tuple[Run, int]:
+    """Give failed samples a fresh retry budget; a stopped run goes on at its next start."""
+    run = find_run(database, name)
+    assert run.id is not None
+    return run, Ledger(database).requeue_failed(run.id)
+
+
+def train_now(database: Database, name: str | None) -> Run:
+    """A person lets a held run train with what it has, and lets a failed training be tried again."""
+    run = find_run(database, name)
+    assert run.id is not None
+    with database.write() as connection:
+        ripe = connection.execute(
+            text(
+                """SELECT id FROM phase WHERE run_id = :run AND state IN ('full', 'exhausted') AND NOT retired
+                   ORDER BY position LIMIT 1"""
+            ),
+            {"run": run.id},
+        ).scalar_one_or_none()
+        connection.execute(
+            text(
+                "UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0 WHERE run_id = :run AND state = 'failed'"
+            ),
+            {"run": run.id},
+        )
+    if ripe is None:
+        raise InputError(
+            f"run {run.name} has no phase that is full or exhausted and not trained yet: nothing to train."
+        )
+    open_stage(database, run.id, ripe)
+    with database.write() as connection:
+        connection.execute(
+            text(
+                f"""UPDATE run SET state = 'active', reason = '', trains = true, activated = {database.now}, finished = NULL
+                    WHERE id = :run"""
+            ),
+            {"run": run.id},
+        )
+    return run
+
+
+def _set_state(database: Database, name: str | None, state: RunState, allowed: set[RunState]) -> Run:
+    run = find_run(database, name)
+    if run.state == state:
+        return run
+    if run.state not in allowed:
+        raise InputError(f"run {run.name} is {run.state}: it cannot become {state}.")
+    with database.write() as connection:
+        connection.execute(
+            text(
+                f"UPDATE run SET state = :state, reason = '', activated = {database.now} WHERE id = :id AND state = :was"
+            ),
+            {"state": state, "id": run.id, "was": run.state},
+        )
+    return find_run(database, run.name)
