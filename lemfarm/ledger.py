@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, String, bindparam, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lemfarm.database import Database
@@ -121,7 +121,7 @@ class Ledger:
             f"""UPDATE sample SET lease_expires = {self._now} + :lease
                 WHERE owner = :worker AND state = 'leased' AND id IN :ids
                 RETURNING id, epoch, (SELECT state FROM run WHERE run.id = sample.run_id) AS run_state"""
-        ).bindparams(bindparam("ids", expanding=True))
+        ).bindparams(bindparam("ids", type_=String(), expanding=True))
         values = {"worker": worker_id, "lease": lease_seconds, "ids": list(sample_ids)}
         with self.database.write() as connection:
             rows = connection.execute(statement, values).all()

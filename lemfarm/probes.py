@@ -91,6 +91,24 @@ def probe_hash(probe: Probe) -> str:
     return content_hash({"id": probe.id, "domain": probe.domain, "variants": variants, "fields": dict(probe.fields)})
 
 
+def held_out_probes(probe_ids: Iterable[str], share: float, seed: int) -> frozenset[str]:
+    """The probes that are never trained on: `share` of them, by hash, so that every machine picks the same.
+
+    With two or more probes and a share above zero at least one is held out and at least one is left to train on.
+    Call it with the whole evaluation set, not with what a phase happens to have: the choice depends on the set.
+    """
+    ordered = in_hash_order(set(probe_ids), seed)
+    if share <= 0.0 or len(ordered) < 2:
+        return frozenset()
+    wanted = round(share * len(ordered))
+    return frozenset(ordered[: min(max(wanted, 1), len(ordered) - 1)])
+
+
+def in_hash_order(probe_ids: Iterable[str], seed: int) -> list[str]:
+    """The ids in an order that depends on them and the seed only, the same on every machine."""
+    return sorted(probe_ids, key=lambda probe: (content_hash(["probe order", seed, probe]), probe))
+
+
 def _read_file(path: Path, collected: _Collected) -> None:
     text = _read_text(path, collected.problems)
     if text is None:

@@ -279,10 +279,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         place.pid.write_text(f"{os.getpid()}\n")
         place.keeps.write_text(" ".join([_broker_name(connections), *(member.name for member in members)]))
+        log.info("keeping alive: %s", ", ".join(member.name for member in members))
         return supervise(Supervisor(members), grace_seconds=_GRACE_SECONDS, on_event=_note)
-    except LemfarmError as error:
+    except (LemfarmError, OSError) as error:
         log.error("%s", error)
-        return error.exit_code
+        return getattr(error, "exit_code", 1)
     finally:
         os.close(lock)
 

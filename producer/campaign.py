@@ -50,7 +50,7 @@ class Campaign:
     workers: int
     worker_environment: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, Path] = field(default_factory=dict)
-    on_event: Callable[[Event], None] = lambda event: None
+    on_event: Callable[[Event], None] = lambda _event: None
     _started_valkey: bool = False
     _supervisor: Supervisor | None = None
     _watcher: Watcher | None = None
@@ -62,6 +62,8 @@ class Campaign:
         course = Course(config, key_of(config, found))
         result = apply_plan(self.database, course, found=found, limit=limit, trains=trains)
         self._run = config.run
+        if find_run(self.database, config.run).state in ENDED:
+            return result
         environment = child_environment(self.connections, self.home) | dict(self.worker_environment)
         members = worker_members(self.home, self.workers, environment)
         services = [KeptValkey(self.home, leave_running=True)] if self.connections.embedded_broker else []
@@ -70,6 +72,11 @@ class Campaign:
         app = make_app(str(self.connections.broker))
         self._watcher = Watcher(self.database, app, owner=f"run-{os.getpid()}", home=self.home)
         return result
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether `start` found something to do."""
+        return self._supervisor is not None
 
     def find_model(self, config: RunConfig) -> FoundModel | None:
         """The model on this machine. A head node without workers may do without; others raise ModelError."""
@@ -87,10 +94,10 @@ class Campaign:
     def follow(self) -> Iterator[RunStatus]:
         """Watch, and yield the status about once a second until the run has ended. Raises ModelError when all local
         workers gave up and nobody else is at work."""
-        assert self._watcher is not None and self._supervisor is not None
         while True:
-            self._watcher.look_in_turn()
-            for event in self._supervisor.poll():
+            if self._watcher is not None:
+                self._watcher.look_in_turn()
+            for event in self._supervisor.poll() if self._supervisor else ():
                 self.on_event(event)
             status = read_status(self.database, self._run)
             yield status
@@ -100,8 +107,7 @@ class Campaign:
             time.sleep(FOLLOW_SECONDS)
 
     def _require_workers(self, status: RunStatus) -> None:
-        assert self._supervisor is not None
-        if not self.workers or not self._supervisor.all_ended:
+        if not self.workers or self._supervisor is None or not self._supervisor.all_ended:
             return
         if any(worker.state in ("ready", "training", "starting") for worker in status.workers):
             return

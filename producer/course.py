@@ -12,7 +12,6 @@ from typing import Any
 
 from lemfarm import probes
 from lemfarm.config import PhaseConfig, RunConfig
-from lemfarm.curation.dataset import held_out_probes
 from lemfarm.engines.base import Placement
 from lemfarm.errors import KernelError
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
@@ -56,7 +55,7 @@ class Course:
         if self.config.evaluate is None:
             return frozenset()
         ids = [probe.id for probe in self._evaluation_set]
-        return held_out_probes(ids, self.config.evaluate.held_out, self.config.sampling.seed)
+        return probes.held_out_probes(ids, self.config.evaluate.held_out, self.config.sampling.seed)
 
     @cached_property
     def _evaluation_set(self) -> tuple[probes.Probe, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from lemfarm import __version__
 from lemfarm.config import config_data, config_hash
@@ -12,7 +12,19 @@ from lemfarm.gates import gate_hash
 from lemfarm.identity import content_hash
 from lemfarm.ledger import Ledger
 from lemfarm.models import FoundModel
-from lemfarm.records import Kernel, Model, Phase, PhaseState, Probe, Purpose, Run, RunState, Variant
+from lemfarm.records import (
+    Kernel,
+    Model,
+    Phase,
+    PhaseState,
+    Probe,
+    Purpose,
+    Run,
+    RunState,
+    Sample,
+    SampleState,
+    Variant,
+)
 from producer.course import Course, as_json, probe_key, variant_key
 from producer.evaluation import measured_adapter_rows
 from producer.quotas import reopen
@@ -41,12 +53,15 @@ def apply_plan(
     wanted = content_hash([config_hash(course.config), course.model_key, limit])
     with database.session() as session:
         _save_model(session, database, course, found)
-        run, created = _save_run(session, database, course, limit=limit, trains=trains)
-        run_id, promoted, changed = _key(run), run.promoted, run.planned_hash != wanted
+        run, created, changed = _save_run(session, course, wanted, limit=limit, trains=trains)
+        if created:
+            run.created = run.activated = database.clock()
+        run_id, promoted = _key(run), run.promoted
         phase_ids = _save_phases(session, run_id, course) if changed else {}
         if changed:
             _save_texts(session, course)
     if not changed:
+        _wake(database, run_id)
         return PlanResult(run_id, created, changed)
     ledger = Ledger(database)
     distil = ledger.plan(run_id, Purpose.DISTIL, course.distil_rows(run_id, phase_ids, limit))
@@ -55,29 +70,44 @@ def apply_plan(
     reopen(database, run_id)
     with database.session() as session:
         session.get_one(Run, run_id).planned_hash = wanted
+    _wake(database, run_id, changed=True)
     return PlanResult(run_id, created, changed, distil.added, distil.superseded, distil.restored)
 
 
 def _save_run(
-    session: Session, database: Database, course: Course, *, limit: int | None, trains: bool
-) -> tuple[Run, bool]:
+    session: Session, course: Course, wanted: str, *, limit: int | None, trains: bool
+) -> tuple[Run, bool, bool]:
+    """The run's row with this configuration; whether it is new, and whether anything is different from last time."""
     run = session.exec(select(Run).where(Run.name == course.config.run)).one_or_none()
     created = run is None
     if run is None:
         run = Run(name=course.config.run, config_hash="", model_key="", lemfarm_version=__version__)
-        run.created = database.clock()
-    _refuse_foreign(run, course)
+    _refuse_foreign(run)
+    changed = run.planned_hash != wanted or run.trains != trains
     if run.config_hash != config_hash(course.config):
         run.config, run.config_hash = config_data(course.config), config_hash(course.config)
-    if run.state not in (RunState.ACTIVE, RunState.PAUSED):
-        run.state, run.reason, run.activated, run.finished = RunState.ACTIVE, "", database.clock(), None
     run.model_key, run.sample_limit, run.trains = course.model_key, limit, trains
     session.add(run)
     session.flush()
-    return run, created
+    return run, created, changed
 
 
-def _refuse_foreign(run: Run, course: Course) -> None:
+def _wake(database: Database, run_id: int, *, changed: bool = False) -> None:
+    """Let an ended run go on where there is something to go on with; a stopped one gets its error rate forgiven."""
+    with database.session() as session:
+        run = session.get_one(Run, run_id)
+        waiting = select(Sample.id).where(
+            Sample.run_id == run_id,
+            col(Sample.state).in_([SampleState.PENDING, SampleState.LEASED]),
+            col(Sample.superseded).is_(False),
+        )
+        if run.state in (RunState.ACTIVE, RunState.PAUSED):
+            return
+        if changed or run.state == RunState.STOPPED or session.exec(waiting).first() is not None:
+            run.state, run.reason, run.activated, run.finished = RunState.ACTIVE, "", database.clock(), None
+
+
+def _refuse_foreign(run: Run) -> None:
     if run.lemfarm_version != __version__:
         raise VersionError(
             f"run {run.name} was made by lemfarm {run.lemfarm_version}, this is {__version__}: "

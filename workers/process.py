@@ -21,6 +21,7 @@ from lemfarm.database import Database, open_database
 from lemfarm.engines import open_engine
 from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, VersionError
 from lemfarm.home import Home, open_home
+from lemfarm.journal import write_to_stderr
 from lemfarm.ledger import Ledger
 from lemfarm.local_workers import NAME_VARIABLE, take_name
 from lemfarm.models import FoundModel, find_model
@@ -71,10 +72,12 @@ class Settings:
 
 def main() -> int:
     """Run a worker; returns its exit code: 0 asked to end, 2 cannot serve, 4 a service is away, 75 start me again."""
-    _set_up_logging()
+    write_to_stderr()
+    if sys.platform == "linux":
+        os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # else every fused kernel is compiled by g++ when first used
     settings = Settings.read(os.environ)
     shutdown = Shutdown()
-    _on_signals(shutdown, settings.grace_seconds, then=lambda number, frame: None)
+    _on_signals(shutdown, settings.grace_seconds, then=lambda _number, _frame: None)
     try:
         return _Process(settings, open_home(), shutdown).run()
     except LemfarmError as error:
@@ -303,20 +306,3 @@ def _once(handler: Any) -> Callable[[int, FrameType | None], Any]:
             handler(number, frame)
 
     return call
-
-
-def _set_up_logging() -> None:
-    import logging
-
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -12,7 +12,9 @@ from lemfarm.cli.shared import ConfigArgument, JsonOption, emit, err, out
 if TYPE_CHECKING:
     from lemfarm.config import RunConfig
 
-app = typer.Typer(help="Look at run files: the values in force, what is wrong, what may be written.")
+app = typer.Typer(
+    help="Look at run files: the values in force, what is wrong, what may be written.", no_args_is_help=True
+)
 
 
 @app.command()

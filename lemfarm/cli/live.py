@@ -13,7 +13,7 @@ from rich.text import Text
 from lemfarm.cli.shared import emit, err, out
 
 if TYPE_CHECKING:
-    from lemfarm.database import Database
+    from lemfarm.home import Home
     from lemfarm.status import PhaseStatus, RunStatus
     from producer.campaign import Campaign
 
@@ -85,31 +85,32 @@ def render(status: "RunStatus") -> RenderableType:
 
 def _phase_table(status: "RunStatus") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title, right in (
-        ("phase", False),
-        ("", False),
-        ("accepted", True),
-        ("", False),
-        ("done", True),
-        ("passing", True),
-        ("working", True),
-        ("skipped", True),
-        ("failed", True),
-    ):
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    table.add_column("phase", overflow="fold")
+    for title in ("state", "accepted", "", "generated", "passing"):
+        table.add_column(
+            title, justify="right" if title in ("accepted", "generated", "passing") else "left", no_wrap=True
+        )
+    table.add_column("", overflow="fold", style="dim")
     for phase in status.phases:
         table.add_row(
             phase.name,
-            Text(phase.state + _training(phase), style=_COLOURS.get(phase.state, "")),
+            Text(phase.state, style=_COLOURS.get(phase.state, "")),
             f"{phase.counted}/{phase.wanted}",
-            ProgressBar(total=max(phase.wanted, 1), completed=min(phase.counted, phase.wanted), width=20),
+            ProgressBar(total=max(phase.wanted, 1), completed=min(phase.counted, phase.wanted), width=12),
             f"{phase.done}/{phase.planned}",
             "-" if phase.pass_rate is None else f"{phase.pass_rate:.0%}",
-            str(phase.leased),
-            str(phase.skipped),
-            str(phase.failed),
+            _beside(phase),
         )
     return table
+
+
+def _beside(phase: "PhaseStatus") -> str:
+    """What else is worth a word about a phase now."""
+    words = [f"{phase.leased} working"] if phase.leased else []
+    words += [f"{phase.failed} failed"] if phase.failed else []
+    words += [f"{phase.held} held"] if phase.held else []
+    words += [_training(phase).removeprefix(", ")] if _training(phase) else []
+    return ", ".join(words)
 
 
 def _training(phase: "PhaseStatus") -> str:
@@ -123,12 +124,11 @@ def _training(phase: "PhaseStatus") -> str:
 
 def _worker_table(status: "RunStatus") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("worker", "host", "state", "in flight", "tokens/s", "seen"):
+    for title in ("worker", "state", "in flight", "tokens/s", "seen"):
         table.add_column(title, justify="right" if title in ("in flight", "tokens/s", "seen") else "left")
     for worker in status.workers:
         table.add_row(
-            worker.name,
-            worker.host,
+            f"{worker.name}@{worker.host}",
             worker.message or worker.state,
             f"{worker.in_flight}",
             f"{worker.tokens_per_second:.0f}",
@@ -137,7 +137,7 @@ def _worker_table(status: "RunStatus") -> Table:
     return table
 
 
-def show_summary(database: "Database", status: "RunStatus", *, as_json: bool) -> None:
+def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
     """What a run came to: counts, reasons, losses, scores before and after, and what to do next."""
     if as_json:
         emit("run", status=status)
@@ -150,6 +150,13 @@ def show_summary(database: "Database", status: "RunStatus", *, as_json: bool) ->
         _show_phase(console, phase)
     for line in measurement_lines(status):
         console.print(line, soft_wrap=True)
+    if status.promoted:
+        console.print(f"  adapter {home.adapters / status.promoted}; try it with", soft_wrap=True)
+        console.print(
+            f"      mlx_lm.generate --model {status.model} --adapter-path {home.adapters / status.promoted} --prompt ...",
+            style="dim",
+            soft_wrap=True,
+        )
 
 
 def _show_phase(console: Any, phase: "PhaseStatus") -> None:

@@ -10,7 +10,9 @@ import typer
 
 from lemfarm.cli.shared import HomeOption, JsonOption, emit, err, out
 
-app = typer.Typer(help="Fetch models, convert them to MLX's format, and make sure which one lies here.")
+app = typer.Typer(
+    help="Fetch models, convert them to MLX's format, and make sure which one lies here.", no_args_is_help=True
+)
 
 RevisionOption = Annotated[
     str | None, typer.Option("--revision", help="Commit, tag or branch on the hub.", show_default="the newest")

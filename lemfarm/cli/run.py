@@ -77,6 +77,7 @@ def run(
     """Start a run, or go on with it: the same command again continues, and says so when nothing is left to do."""
     from lemfarm.cli.live import follow, show_summary
     from lemfarm.config import config_warnings, load_config
+    from lemfarm.journal import write_to_file
     from lemfarm.records import RunState
     from producer.campaign import EXIT_CODES, open_campaign
 
@@ -85,8 +86,9 @@ def run(
         err().print(f"[yellow]note[/] {warning}", soft_wrap=True)
     farm = open_farm(home, database, broker)
     if detach:
-        _detach(farm.home.ensure(farm.home.logs) / f"run-{settings.run}.log", settings.run)
+        _detach(farm.home.ensure(farm.home.logs) / f"detached-{settings.run}.log", settings.run)
         return
+    write_to_file(farm.home.ensure(farm.home.logs) / f"run-{settings.run}.log")
     campaign = open_campaign(
         farm.home,
         farm.connections,
@@ -98,9 +100,9 @@ def run(
     )
     with _interruptible(campaign):
         result = campaign.start(settings, limit=limit, trains=not no_train)
-        _tell_plan(settings.run, result)
+        _tell_plan(settings.run, result, active=campaign.is_at_work)
         status = follow(campaign)
-        show_summary(campaign.database, status, as_json=as_json)
+        show_summary(status, farm.home, as_json=as_json)
     raise typer.Exit(EXIT_CODES[RunState(status.state)])
 
 
@@ -117,10 +119,12 @@ def try_out(
     """A small real trial in a farm of its own: measured pass rate, tokens per second, projected days."""
     from lemfarm.cli.live import follow
     from lemfarm.config import load_config
+    from lemfarm.journal import write_to_file
     from producer.trial import open_trial
 
     settings = load_config(config, overrides=overrides(set_))
     with open_trial(settings, probes=probes, samples=samples) as trial:
+        write_to_file(trial.home.logs / "try.log")
         campaign = trial.campaign(
             workers=workers,
             models=mapping(model),
@@ -225,7 +229,7 @@ def _tell_event(event: Any) -> None:
     err().print(f"[dim]{event.member} {said.get(event.kind, event.text)}[/]")
 
 
-def _tell_plan(name: str, result: Any) -> None:
+def _tell_plan(name: str, result: Any, *, active: bool) -> None:
     if result.created:
         err().print(f"run {name}: {result.added} samples planned")
     elif result.changed:
@@ -233,7 +237,7 @@ def _tell_plan(name: str, result: Any) -> None:
             f"run {name}: changed, {result.added} samples added, {result.superseded} superseded, {result.restored} restored"
         )
     else:
-        err().print(f"run {name}: going on")
+        err().print(f"run {name}: going on" if active else f"run {name}: nothing is left to do")
 
 
 def _detach(log: Path, name: str) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lemfarm.doctor import Finding, Level
     from lemfarm.home import Home
     from lemfarm.local_workers import WorkerPlace
+    from lemfarm.supervisor import Event
     from lemfarm.up import Services
 
 _MARKS = {"ok": "[green]ok[/]", "warn": "[yellow]warn[/]", "bad": "[bold red]bad[/]"}
@@ -112,7 +113,7 @@ def flower(home: HomeOption = None, database: DatabaseOption = None, broker: Bro
     command = web.flower_command(farm.home, _broker_url(farm.home, farm.connections))
     _tell_flower(farm.home, command.url, "serves until Ctrl-C")
     supervisor = Supervisor([command.child()])
-    code = supervise(supervisor, grace_seconds=10.0, on_event=lambda event: None)
+    code = supervise(supervisor, grace_seconds=10.0, on_event=_tell_event)
     if code == 2:
         err().print(f"[bold red]error[/] Flower ended; its log says why: {command.log}", soft_wrap=True)
     raise typer.Exit(code)
@@ -170,11 +171,11 @@ def _tell_services(home: "Home", services: "Services") -> None:
         table.add_row("[green]ok[/]", "Flower", _word(services, "flower"), shown)
     word = {"current": "is current"}.get(services.database, f"was {services.database}")
     table.add_row("[green]ok[/]", "Database", f"[dim]{word}[/]", escape(str(data["database"])))
+    for file in _secret_files(home, services):
+        table.add_row("", "[dim]Passwords[/]", "[dim]yours only[/]", f"[dim]{escape(file)}[/]")
+    table.add_row("", "[dim]Logs[/]", "", f"[dim]{escape(str(home.logs))}[/]")
     console = out()
     console.print(table)
-    for file in _secret_files(home, services):
-        console.print(f"[dim]Passwords, readable by you only:[/] {file}", soft_wrap=True)
-    console.print(f"[dim]Logs:[/] {home.logs}", soft_wrap=True)
     console.print()
     for line in _how_to_join(services.connections):
         console.print(line, soft_wrap=True)
@@ -203,8 +204,8 @@ def _how_to_join(connections: "Connections") -> list[str]:
 
     if connections.embedded_broker or connections.database.startswith("sqlite:"):
         return [
-            "Another Mac: this farm keeps to this machine (SQLite, a Valkey that listens on 127.0.0.1). For several, run",
-            "PostgreSQL and Valkey on one of them (compose.yaml does), then on each: `lemfarm join`, `lemfarm worker`.",
+            "Another Mac: this farm keeps to one machine (SQLite, and a Valkey that listens on 127.0.0.1). For several,",
+            "run PostgreSQL and Valkey on one of them (compose.yaml), then on each `lemfarm join` and `lemfarm worker`.",
         ]
     database, broker = redacted(connections.database), redacted(str(connections.broker))
     return [
@@ -254,6 +255,11 @@ def _tell_flower(home: "Home", url: str, word: str) -> None:
     console = out()
     console.print(f"Flower {word}: [bold]{url}[/]", soft_wrap=True)
     console.print(f"[dim]user {USER}, password in[/] {home.flower / 'secrets.json'}", soft_wrap=True)
+
+
+def _tell_event(event: "Event") -> None:
+    code = "" if event.code is None else f" with code {event.code}"
+    err().print(f"[dim]{event.member} {event.kind}{code} {event.text}[/]", soft_wrap=True)
 
 
 def _tell_findings(findings: "list[Finding]") -> None:

@@ -193,6 +193,7 @@ def _valid_sections(source: Source) -> Sections:
         phases=[(index, phase) for index, phase in enumerate(tried) if phase is not None],
         trains=source.data.get("train") is not None,
         evaluate=_section(EvaluateConfig, source.data.get("evaluate"), source),
+        seed=(_section(SamplingConfig, source.data.get("sampling", {}), source) or SamplingConfig()).seed,
     )
 
 

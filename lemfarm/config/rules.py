@@ -14,7 +14,7 @@ from lemfarm.config.phase import PhaseConfig
 from lemfarm.config.run import EvaluateConfig, RunConfig, TrainConfig
 from lemfarm.config.source import Problem
 from lemfarm.errors import ProbeError
-from lemfarm.probes import Variant, read_probes
+from lemfarm.probes import Variant, held_out_probes, read_probes
 
 HARDLY = 0.6
 """Share of the grid above which a quota is hardly ever filled: 20 to 50 % of the samples usually pass (design.md 7)."""
@@ -33,6 +33,7 @@ class Sections:
     phases: Sequence[tuple[int, PhaseConfig]]
     trains: bool
     evaluate: EvaluateConfig | None
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,19 @@ class Grid:
 
 def sections_of(config: RunConfig) -> Sections:
     """All sections of a valid configuration."""
-    return Sections(tuple(enumerate(config.phases)), config.train is not None, config.evaluate)
+    return Sections(tuple(enumerate(config.phases)), config.train is not None, config.evaluate, config.sampling.seed)
 
 
-def grid_of(phase: PhaseConfig) -> Grid:
-    """Count the grid of a phase from its probe files. Raises ProbeError."""
-    probes = read_probes(phase.probes)
+def held_out_of(evaluate: EvaluateConfig | None, seed: int) -> frozenset[str]:
+    """Ids of the probes that are measured and never sampled for training. Raises ProbeError."""
+    if evaluate is None:
+        return frozenset()
+    return held_out_probes([probe.id for probe in read_probes([evaluate.probes])], evaluate.held_out, seed)
+
+
+def grid_of(phase: PhaseConfig, held_out: frozenset[str] = frozenset()) -> Grid:
+    """Count the grid of a phase from its probe files, without held-out probes. Raises ProbeError."""
+    probes = [probe for probe in read_probes(phase.probes) if probe.id not in held_out]
     sizes = [len(probe.variants) * phase.samples for probe in probes]
     cap = phase.quota.at_most_per_probe
     return Grid(
@@ -94,9 +102,13 @@ def _train_section(sections: Sections) -> Iterator[Problem]:
 
 
 def _quotas(sections: Sections) -> Iterator[Problem]:
+    try:
+        held_out = held_out_of(sections.evaluate, sections.seed)
+    except ProbeError:
+        held_out = frozenset()  # `_evaluation` reports it
     for index, phase in sections.phases:
         try:
-            grid = grid_of(phase)
+            grid = grid_of(phase, held_out)
         except ProbeError as error:
             yield from _unreadable(("phases", index, "probes"), error)
             continue
@@ -131,8 +143,9 @@ def warnings_of(config: RunConfig) -> list[Problem]:
     """What a valid configuration will hardly want. Raises ProbeError when a probe file has gone bad since."""
     found: list[Problem] = []
     context = _context_tokens(config)
+    held_out = held_out_of(config.evaluate, config.sampling.seed)
     for index, phase in enumerate(config.phases):
-        grid = grid_of(phase)
+        grid = grid_of(phase, held_out)
         found += _hardly_filled(index, phase, grid)
         found += _beyond_context(index, config, phase, grid, context)
         if phase.train is not None:

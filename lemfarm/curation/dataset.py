@@ -16,6 +16,7 @@ from lemfarm.engines.base import Message
 from lemfarm.errors import InputError
 from lemfarm.home import write_whole
 from lemfarm.identity import content_hash
+from lemfarm.probes import in_hash_order
 
 MANIFEST = "manifest.json"
 TRAIN_FILE = "train.jsonl"
@@ -58,19 +59,6 @@ class DatasetManifest:
     valid: tuple[str, ...]
     train_probes: tuple[str, ...]
     valid_probes: tuple[str, ...]
-
-
-def held_out_probes(probe_ids: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """The probes that are never trained on: `share` of them, by hash, so that every machine picks the same.
-
-    With two or more probes and a share above zero at least one is held out and at least one is left to train on.
-    Call it with the whole evaluation set, not with what a phase happens to have: the choice depends on the set.
-    """
-    ordered = _by_hash(set(probe_ids), seed)
-    if share <= 0.0 or len(ordered) < 2:
-        return frozenset()
-    wanted = round(share * len(ordered))
-    return frozenset(ordered[: min(max(wanted, 1), len(ordered) - 1)])
 
 
 def split(examples: Sequence[Example], *, valid_share: float, batch_size: int, seed: int) -> Split:
@@ -125,10 +113,6 @@ def read_rows(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     return train, valid
 
 
-def _by_hash(probes: Iterable[str], seed: int) -> list[str]:
-    return sorted(probes, key=lambda probe: (content_hash(["probe order", seed, probe]), probe))
-
-
 def _refuse_twins(examples: Sequence[Example]) -> None:
     seen: set[str] = set()
     for example in examples:
@@ -165,7 +149,7 @@ def _choose_probes(rows: dict[str, int], total: int, share: float, batch_size: i
     wanted = max(batch_size, round(share * total))
     ceiling = min(total - batch_size, wanted + max(rows.values()))
     reached: dict[int, tuple[int, str]] = {}
-    for probe in _by_hash(rows, seed):
+    for probe in in_hash_order(rows, seed):
         for before in [0, *sorted(reached)]:
             after = before + rows[probe]
             if after <= ceiling and after not in reached:

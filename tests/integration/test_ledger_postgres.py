@@ -8,12 +8,12 @@ import pytest
 from lemfarm.work import Balance, Claim
 from tests.ledger_world import LONG, OVER, World, result_of
 from tests.postgres import PostgresServer, postgres, postgres_url  # noqa: F401
-from tests.unit.test_ledger import *  # noqa: F403
+from tests.unit.test_ledger import *  # noqa: F403  every test, with the fixture below
 
 
 @pytest.fixture
-def url(postgres_url: str) -> str:  # noqa: F811
-    """Overrides the SQLite of the unit tests."""
+def url(postgres_url: str) -> str:  # type: ignore[no-redef,unused-ignore]  # noqa: F811
+    """In place of the SQLite of the unit tests."""
     return postgres_url
 
 
@@ -77,7 +77,7 @@ def test_two_plans_at_once_make_one_set_of_rows(world: World) -> None:
 
 def test_a_claim_and_a_skip_at_once_leave_one_of_both(world: World) -> None:
     for sample in world.plan(10):
-        claim, skipped = together(
+        claim, _ = together(
             lambda sample=sample: world.ledger.claim(sample, "w1", LONG),  # type: ignore[misc]
             lambda: world.ledger.skip(world.phase, "quota full"),
         )

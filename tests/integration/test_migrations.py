@@ -93,7 +93,7 @@ def test_a_newer_schema_is_refused_and_both_versions_named(database: Database, u
 def test_an_older_schema_is_refused_by_those_who_may_not_migrate(database: Database, url: str) -> None:
     database.migrate()
     set_schema(database, "0000")
-    with pytest.raises(VersionError, match="older than.*lemfarm up"):
+    with pytest.raises(VersionError, match=r"older than.*lemfarm up"):
         open_database(url)
     assert schema_status(url) == "older"
 

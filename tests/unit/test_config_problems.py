@@ -243,6 +243,16 @@ def test_a_quota_beyond_the_cap_per_probe_is_refused(folder: Path) -> None:
     ]
 
 
+def test_held_out_probes_are_no_part_of_the_grid(folder: Path) -> None:
+    text = changed("held_out: 0.0", "held_out: 0.34").replace("accepted: 20, at_most_per_probe: 12", "accepted: 41")
+    assert problems(folder, text) == [
+        (
+            f"{spot(text, '41')}: phases.0.quota.accepted: 41 accepted samples cannot be had: 2 probes give 40 "
+            "samples (10 per variant); add probes, raise samples, or lower this"
+        )
+    ]
+
+
 def test_the_cap_per_probe_counts_only_where_a_probe_has_more(folder: Path) -> None:
     assert load(folder, changed("accepted: 20, at_most_per_probe: 12", "accepted: 60, at_most_per_probe: 90"))
     assert problems(folder, changed("accepted: 20, at_most_per_probe: 12", "accepted: 61, at_most_per_probe: 90"))

@@ -12,7 +12,6 @@ from lemfarm.curation.dataset import (
     TRAIN_FILE,
     VALID_FILE,
     Example,
-    held_out_probes,
     read_dataset,
     read_rows,
     split,
@@ -20,6 +19,7 @@ from lemfarm.curation.dataset import (
 )
 from lemfarm.engines.base import Message
 from lemfarm.errors import InputError
+from lemfarm.probes import held_out_probes
 
 
 def examples(*rows_per_probe: int) -> list[Example]:

@@ -27,7 +27,7 @@ JSON = st.recursive(
 def test_the_names_of_known_values_never_change() -> None:
     assert content_hash("") == "b2:cae66941d9efbd404e4d88758ea67670"
     assert content_hash({"b": 1, "a": [1.5, "ä", None, True]}) == KNOWN["json"]
-    assert MARK == KNOWN["fingerprint"]
+    assert KNOWN["fingerprint"] == MARK
     assert sample_id("run", "phase", MARK, 7) == KNOWN["sample"]
     assert sample_seed(42, KNOWN["sample"]) == KNOWN_SEED
 

@@ -1,0 +1,41 @@
+"""How the processes of a farm write their log: one logfmt line an event, to standard error or to a file of the home."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from lemfarm.errors import NoSpace
+from lemfarm.supervisor import rotate
+
+
+def write_to_stderr() -> None:
+    """For processes whose output a supervisor collects."""
+    _configure(sys.stderr)
+
+
+def write_to_file(path: Path) -> None:
+    """For commands that show a person something else. Raises NoSpace when the file cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rotate(path)
+        _configure(path.open("a", buffering=1, encoding="utf-8"))
+    except OSError as error:
+        raise NoSpace(f"{path}: {error.strerror or error}. Free some space, or choose another home.") from error
+
+
+def _configure(stream: TextIO) -> None:
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,324 @@
+"""Several workers, a reaper and a person do anything in any order; the ledger stays what a simple model says."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from lemfarm.database import Database
+from lemfarm.ledger import Ledger
+from lemfarm.records import Outcome, Purpose
+from lemfarm.work import Claim, Sighting
+from tests.ledger_world import LONG, OVER, World, make_world, result_of, sqlite_url
+
+SAMPLES = 4
+RETRIES = 1
+OUTCOMES = st.sampled_from([str(outcome) for outcome in Outcome])
+NUMBERS = st.integers(0, SAMPLES - 1)
+WORKERS = st.sampled_from(["w0", "w1", "w2"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def template() -> Iterator[None]:
+    """A migrated database, copied for every example: migrating takes longer than all the rest."""
+    folder = Path(tempfile.mkdtemp(prefix="lemfarm-machine-"))
+    LedgerMachine.template = folder
+    LedgerMachine.made = make_world(sqlite_url(folder))
+    LedgerMachine.made.database.close()
+    yield
+    shutil.rmtree(folder)
+
+
+@dataclass
+class Model:
+    """What a sample should look like."""
+
+    state: str = "pending"
+    reason: str = ""
+    superseded: bool = False
+    epoch: int = 0
+    owner: str | None = None
+    over: bool = False  #: its lease has run out
+    alone: bool = False  #: of the claim in hand
+    waits: bool = False  #: a retry waits for its time
+    failures: int = 0
+    deaths: int = 0
+    killer: bool = False
+    content: str | None = None
+    outcome: str | None = None
+    endings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A claim in the hands of a worker, which may have lost it without knowing."""
+
+    claim: Claim
+    number: int
+    worker: str
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Rules are what may happen; `check` compares every row with the model after each."""
+
+    template: Path
+    made: World
+    held = Bundle("held")
+    sightings = Bundle("sightings")
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=self.template))
+        shutil.copy(self.template / "farm.db", self.folder)
+        self.world = replace(self.made, database=(opened := Database(sqlite_url(self.folder))), ledger=Ledger(opened))
+        self.ledger = self.world.ledger
+        self.ids = self.world.plan(SAMPLES)
+        self.model = [Model() for _ in self.ids]
+        self.lives: dict[str, str] = {}
+        self.run_state = "active"
+        self.results = 0
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.database.close()
+            shutil.rmtree(self.folder)
+
+    # ---- workers
+
+    @rule(target=held, number=NUMBERS, name=WORKERS, over=st.booleans())
+    def claim(self, number: int, name: str, over: bool) -> Held | None:
+        worker = self._worker(name)
+        model = self.model[number]
+        free = model.state == "pending" and not model.superseded and not model.waits and self.run_state == "active"
+        claim = self.ledger.claim(self.ids[number], worker, OVER if over else LONG)
+        assert (claim is not None) == free
+        if claim is None:
+            return None
+        model.state, model.owner, model.over, model.alone = "leased", worker, over, False
+        model.epoch += 1
+        model.endings.append("")
+        assert (claim.epoch, claim.must_run_alone) == (model.epoch, model.deaths >= 2)
+        return Held(claim, number, worker)
+
+    @rule(name=WORKERS, over=st.booleans())
+    def renew(self, name: str, over: bool) -> None:
+        """A worker renews all samples, as if it had all in hand: it is granted its own only."""
+        worker = self._worker(name)
+        mine = [n for n, model in enumerate(self.model) if model.state == "leased" and model.owner == worker]
+        alive = self.ledger.renew(worker, self.ids, OVER if over else LONG)
+        for number in mine:
+            self.model[number].over = over
+        expected = {} if self.run_state == "cancelled" else {self.ids[n]: self.model[n].epoch for n in mine}
+        assert alive == expected
+
+    @rule(held=held, outcome=OUTCOMES)
+    def finish(self, held: Held | None, outcome: str) -> None:
+        """Also late, also twice, also by a worker that was taken for dead."""
+        if held is None:
+            return
+        model = self.model[held.number]
+        self.results += 1
+        content = f"answer {self.results}"
+        stored = self.ledger.record(result_of(held.claim, held.worker, outcome, content))
+        assert stored == (model.content is None)
+        at = held.claim.epoch - 1
+        if not stored:
+            model.endings[at] = "done" if model.endings[at] == "done" else "dropped"
+            return
+        model.endings = [ending or "dropped" for ending in model.endings]
+        model.endings[at] = "done"
+        model.state, model.outcome, model.content, model.killer = "done", outcome, content, False
+        model.owner = held.worker
+
+    @rule(held=held, retryable=st.booleans())
+    def fail(self, held: Held | None, retryable: bool) -> None:
+        if held is None:
+            return
+        model = self.model[held.number]
+        mine = self._is_current(held)
+        said = self.ledger.fail(
+            held.claim.sample_id, held.claim.epoch, "engine", "broke", retryable=retryable, retries=RETRIES
+        )
+        if not mine:
+            assert said is None
+            return
+        self._back(model, "failed")
+        if not retryable or model.failures >= RETRIES:
+            model.state = "failed"
+        model.failures += 1
+        model.waits = True
+        assert said == model.state
+
+    @rule(held=consumes(held))
+    def release(self, held: Held | None) -> None:
+        if held is None:
+            return
+        mine = self._is_current(held)
+        assert self.ledger.release(held.claim.sample_id, held.claim.epoch) == mine
+        if mine:
+            self._back(self.model[held.number], "released")
+
+    @rule(held=held)
+    def begin_alone(self, held: Held | None) -> None:
+        if held is None:
+            return
+        self.ledger.begin_alone(held.claim.sample_id, held.claim.epoch)
+        if self._is_current(held):
+            self.model[held.number].alone = True
+
+    # ---- those who clear up
+
+    @rule(target=sightings)
+    def see_expired(self) -> list[Sighting]:
+        seen = self.ledger.expired()
+        over = {self.ids[n] for n, model in enumerate(self.model) if model.state == "leased" and model.over}
+        assert {sighting.sample_id for sighting in seen} == over
+        return seen
+
+    @rule(seen=sightings)
+    def reap(self, seen: list[Sighting]) -> None:
+        """Of what was seen, now or long ago, only leases that stand as they stood are taken."""
+        current = {sighting for sighting in self.ledger.expired() if sighting in seen}
+        assert self.ledger.reap(seen) == len(current)
+        for sighting in current:
+            self._back(self.model[self.ids.index(sighting.sample_id)], "reaped")
+
+    @rule(name=WORKERS, rebooted=st.booleans())
+    def die(self, name: str, rebooted: bool) -> None:
+        worker = self.lives.pop(name, None)
+        if worker is None:
+            return
+        taken = [model for model in self.model if model.state == "leased" and model.owner == worker]
+        assert self.ledger.bury(worker, rebooted=rebooted) == len(taken)
+        assert self.ledger.bury(worker, rebooted=rebooted) == 0
+        for model in taken:
+            condemned = model.alone and not rebooted
+            self._back(model, "died")
+            model.deaths += 0 if rebooted else 1
+            if condemned:
+                model.state, model.killer = "failed", True
+
+    @rule(number=NUMBERS)
+    def wait(self, number: int) -> None:
+        self.world.now(self.ids[number])
+        self.model[number].waits = False
+
+    # ---- what a person, or the planner, wants
+
+    @rule(count=st.integers(0, SAMPLES))
+    def plan_again(self, count: int) -> None:
+        self.ledger.plan(self.world.run, Purpose.DISTIL, self.world.rows(count))
+        for number, model in enumerate(self.model):
+            model.superseded = number >= count
+
+    @rule()
+    def skip(self) -> None:
+        self.ledger.skip(self.world.phase, "quota full")
+        for model in self.model:
+            if model.state == "pending" and not model.superseded:
+                model.state, model.reason = "skipped", "quota full"
+
+    @rule(reason=st.sampled_from(["quota full", "cancelled"]))
+    def unskip(self, reason: str) -> None:
+        self.ledger.unskip(self.world.run, reason)
+        for model in self.model:
+            if model.state == "skipped" and model.reason == reason:
+                model.state = "pending"
+
+    @rule()
+    def cancel(self) -> None:
+        self.run_state = "cancelled"
+        self.world.set_run("cancelled")
+        self.ledger.cancel(self.world.run)
+        for model in self.model:
+            if model.state == "pending":
+                model.state, model.reason = "skipped", "cancelled"
+
+    @rule(state=st.sampled_from(["active", "active", "paused"]))
+    def set_run(self, state: str) -> None:
+        self.run_state = state
+        self.world.set_run(state)
+
+    @rule()
+    def requeue_failed(self) -> None:
+        self.ledger.requeue_failed(self.world.run)
+        for model in self.model:
+            if model.state == "failed":
+                model.state, model.failures, model.deaths = "pending", 0, 0
+                model.waits = model.killer = False
+
+    # ---- what always holds
+
+    @invariant()
+    def rows_are_as_the_model_says(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for identity, model in zip(self.ids, self.model, strict=True):
+            row = self.world.sample(identity)
+            assert (row["state"], bool(row["superseded"]), row["epoch"]) == (model.state, model.superseded, model.epoch)
+            assert (row["failures"], row["deaths"], row["outcome"]) == (model.failures, model.deaths, model.outcome)
+            assert row["owner"] == (model.owner if model.state in ("leased", "done") else None)
+            assert (row["error_class"] == "killer") == model.killer
+            assert self.world.endings(identity) == model.endings
+
+    @invariant()
+    def the_balance_adds_up(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        balance = self.ledger.balance(self.world.run, Purpose.DISTIL)
+        assert balance.adds_up
+        assert balance.planned + balance.superseded == SAMPLES
+        counted = [model for model in self.model if not model.superseded]
+        assert balance.done == sum(model.content is not None for model in counted)
+
+    @invariant()
+    def every_done_sample_has_the_text_that_came_first(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        texts = self.world.query("SELECT sample_id, content FROM text ORDER BY id")
+        expected = {self.ids[n]: model.content for n, model in enumerate(self.model) if model.content}
+        assert {row["sample_id"]: row["content"] for row in texts} == expected
+        assert len(texts) == len(expected)
+
+    @invariant()
+    def a_claim_is_open_exactly_while_its_sample_is_leased(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        rows = self.world.query(
+            """SELECT a.sample_id, a.epoch = s.epoch AS newest, s.state FROM attempt a
+               JOIN sample s ON s.id = a.sample_id WHERE a.ending = ''"""
+        )
+        assert all(row["newest"] and row["state"] == "leased" for row in rows)
+        assert len(rows) == sum(model.state == "leased" for model in self.model)
+
+    # ---- helpers
+
+    def _worker(self, name: str) -> str:
+        """The living process of that name: a new one after each death."""
+        if name not in self.lives:
+            self.lives[name] = self.world.worker(f"{name}-{sum(m.epoch for m in self.model)}-{self._processes()}")
+        return self.lives[name]
+
+    def _processes(self) -> int:
+        return int(self.world.query("SELECT count(*) AS n FROM worker")[0]["n"])
+
+    def _is_current(self, held: Held) -> bool:
+        model = self.model[held.number]
+        return model.state == "leased" and model.epoch == held.claim.epoch
+
+    def _back(self, model: Model, ending: str) -> None:
+        cancelled = self.run_state == "cancelled"
+        model.state, model.reason = ("skipped", "cancelled") if cancelled else ("pending", "")
+        model.endings[-1] = ending
+
+
+LedgerMachine.TestCase.settings = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+TestLedgerMachine = LedgerMachine.TestCase
