@@ -22,13 +22,15 @@ phases:
     quota: {accepted: 20, at_most_per_probe: 12, enough: 12}
     train: {iterations: 10, learning_rate: 1e-5, max_seq_length: 256}
 train: {rank: 4}
-evaluate: {probes: probes.jsonl, held_out: 0.0, conditions: {baseline: null, text: kernel.txt}}
+evaluate: {probes: other.jsonl, held_out: 0.5, conditions: {baseline: null, text: kernel.txt}}
 """
 """A run file with nothing wrong: a grid of 3 probes x 2 variants x 10 samples = 60."""
 
 
 def write_files(folder: Path) -> None:
     """The files that GOOD names."""
+    others = [{"id": name, "domain": "d", "prompt": f"What is {name}?"} for name in ("X1", "X2")]
+    (folder / "other.jsonl").write_text("".join(json.dumps(other) + "\n" for other in others))
     (folder / "kernel.txt").write_text("Be kind.\n")
     (folder / "other.txt").write_text("Be brief.\n")
     write_probes(folder / "probes.jsonl", count=3)

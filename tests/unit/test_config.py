@@ -82,6 +82,7 @@ def test_files_are_found_beside_the_run_file_and_not_in_the_current_folder(
 def test_files_may_lie_above_the_run_file(folder: Path) -> None:
     (folder / "configs").mkdir()
     text = GOOD.replace("kernel.txt", "../kernel.txt").replace("probes.jsonl", "../probes.jsonl")
+    text = text.replace("other.jsonl", "../other.jsonl")
     assert only_phase(load(folder / "configs", text)).probes == (folder / "probes.jsonl",)
 
 

@@ -244,7 +244,7 @@ def test_a_quota_beyond_the_cap_per_probe_is_refused(folder: Path) -> None:
 
 
 def test_held_out_probes_are_no_part_of_the_grid(folder: Path) -> None:
-    text = changed("held_out: 0.0", "held_out: 0.34").replace("accepted: 20, at_most_per_probe: 12", "accepted: 41")
+    text = changed("other.jsonl, held_out: 0.5", "probes.jsonl, held_out: 0.34").replace("accepted: 20, at_most_per_probe: 12", "accepted: 41")
     assert problems(folder, text) == [
         (
             f"{spot(text, '41')}: phases.0.quota.accepted: 41 accepted samples cannot be had: 2 probes give 40 "
@@ -260,7 +260,7 @@ def test_the_cap_per_probe_counts_only_where_a_probe_has_more(folder: Path) -> N
 
 def test_bad_probe_files_are_told_with_their_own_lines(folder: Path) -> None:
     (folder / "probes.jsonl").write_text('{"id": "P1", "domain": "d"}\nnot json\n')
-    found = problems(folder)
+    found = problems(folder, changed("other.jsonl", "probes.jsonl"))
     assert [problem.split(": ")[1] for problem in found] == ["phases.0.probes"] * 2 + ["evaluate.probes"] * 2
     assert f"{folder / 'probes.jsonl'}:1" in "".join(found[:2])
     assert f"{folder / 'probes.jsonl'}:2" in "".join(found[:2])
