@@ -8,12 +8,14 @@ All times are the database's own: machines of a farm need not agree on the hour.
 NULL before 3.42, so julianday it is.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import Session
@@ -35,6 +37,7 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.now = _NOW_SQLITE if self.is_sqlite else _NOW_POSTGRES
         self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
+        self._writer = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -45,11 +48,25 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """A transaction that writes, committed at the end; `durable` survives a power cut. Raises DatabaseDown, NoSpace."""
-        with _translated(self.url), self.engine.connect() as connection:
+        with _translated(self.url), self._turn_to_write(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(**{_WRITES: "FULL" if durable else "NORMAL"})
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """SQLite has one writer at a time, and who waits for it polls: threads of one process queue up here instead,
+        which halves what a write costs when sixteen tasks want to."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseDown(f"{redact(self.url)}: another thread has been writing for {BUSY_SECONDS:g} s")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -109,6 +126,13 @@ class Database:
             yield
 
 
+@cache
+def prepared(statement: str) -> TextClause:
+    """A statement taken apart once: for those that are run for every sample that costs as much as running them. Not
+    for texts that hold values, since every one of them is kept."""
+    return text(statement)
+
+
 def open_database(url: str, *, migrate: bool = False) -> Database:
     """Open a database and make sure that its schema is this version's, migrating when asked."""
     database = Database(url)
@@ -155,7 +179,7 @@ def _sqlite(url: str) -> Engine:
     if path and path != ":memory:":
         _make_parent(Path(path))
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=5, max_overflow=100
+        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=100, pool_use_lifo=True
     )
 
     @event.listens_for(engine, "connect")

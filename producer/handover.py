@@ -12,7 +12,7 @@ from lemfarm.broker import queue_length, send_train, train_queue
 from lemfarm.config import PhaseConfig, RunConfig
 from lemfarm.database import Database
 from lemfarm.ledger import Ledger
-from lemfarm.records import Adapter, Phase, PhaseState, Purpose, Run, RunState, Sample, StageState, TrainingStage
+from lemfarm.records import Adapter, Phase, PhaseState, Probe, Purpose, Run, RunState, Sample, StageState, TrainingStage
 from lemfarm.training.phases import open_stage
 from producer.evaluation import measure, plan_adapter_evaluation
 from producer.quotas import close_what_is_full, rejudge
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 RECENT = 40
 ENOUGH_RECENT = 20
 RESEND_TRAINING_SECONDS = 30.0
+THINNEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Handover:
             quota = phase.config.quota
             accepted = phase.standing.accepted(quota)
             if accepted < quota.enough:
-                self._end(run, RunState.STARVED, _starved(phase, accepted))
+                self._end(run, RunState.STARVED, self._starved(run, phase, accepted))
                 return False
             if quota.when_exhausted == "hold" and not self._released(phase):
                 self._end(
@@ -118,6 +119,23 @@ class Handover:
                 )
                 return False
         return True
+
+    def _starved(self, run: Run, phase: PhaseView, accepted: int) -> str:
+        """Why a phase cannot be filled, which probes are thin, and what to change."""
+        quota, by_probe = phase.config.quota, phase.standing.accepted_by_probe
+        thin = sorted(by_probe, key=lambda probe: by_probe[probe])[:THINNEST]
+        empty = sum(1 for count in by_probe.values() if count == 0)
+        step = "Raise `samples`, lower a gate or `enough`, and run again."
+        if run.sample_limit is not None:
+            step = f"--limit {run.sample_limit} is used up: run again with a higher one, or without."
+        return (
+            f"phase {phase.row.name} ran out with {accepted} accepted; its quota wants {quota.accepted}, at least "
+            f"{quota.enough}. {empty} of {len(by_probe)} probes gave nothing; thinnest: {self._names(thin)}. {step}"
+        )
+
+    def _names(self, probe_ids: Sequence[str]) -> str:
+        with self.database.read() as connection, Session(bind=connection) as session:
+            return ", ".join(session.get_one(Probe, probe_id).name for probe_id in probe_ids)
 
     def _released(self, phase: PhaseView) -> bool:
         """A person said `lemfarm train`: the stage is there."""
@@ -221,16 +239,6 @@ class Handover:
                 {"state": state, "reason": reason, "id": run.id},
             )
         log.info("run ended", run=run.name, state=state, reason=reason)
-
-
-def _starved(phase: PhaseView, accepted: int) -> str:
-    by_probe = phase.standing.accepted_by_probe
-    thin = sorted(by_probe, key=lambda probe: by_probe[probe])[:5]
-    return (
-        f"phase {phase.row.name} ran out with {accepted} accepted, its quota wants {phase.config.quota.accepted} and at "
-        f"least {phase.config.quota.enough}. {sum(1 for p in by_probe if by_probe[p] == 0)} of {len(by_probe)} probes gave "
-        f"nothing. Raise `samples`, lower a gate or `enough`, and run again. Thinnest: {', '.join(thin)}"
-    )
 
 
 def _id(row: Run | Phase) -> int:

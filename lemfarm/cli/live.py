@@ -46,7 +46,8 @@ def _follow_plain(campaign: "Campaign") -> "RunStatus":
             err().print(fresh, soft_wrap=True)
             told, line = now, fresh
     assert status is not None
-    err().print(plain_line(status), soft_wrap=True)
+    if plain_line(status) != line:
+        err().print(plain_line(status), soft_wrap=True)
     return status
 
 

@@ -1,0 +1,188 @@
+"""`lemfarm plan` and its twin: what a run file means, what is known of its cost, and that nothing is written."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemfarm.cli.look import duration, size
+from lemfarm.home import Home
+from lemfarm.machine import MachineFacts
+from producer.preview import Preview, preview
+from tests.command import lemfarm
+from tests.run_files import GOOD, load, write_files, write_probes
+
+GIB = 1 << 30
+SHIPPED = Path(__file__).parents[3] / "configs"
+MAC = MachineFacts(
+    name="studio",
+    system="macOS",
+    system_version="15.1",
+    chip="Apple M3 Ultra",
+    apple=True,
+    cores=28,
+    memory=96 * GIB,
+    memory_free=60 * GIB,
+    power="mains",
+    boot_id="b",
+)
+ALL_PROBES = GOOD.replace("evaluate: {probes: probes.jsonl, conditions: {baseline: null, text: kernel.txt}}\n", "")
+HUB = GOOD.replace("engine: simulated", "engine: mlx, path: nobody/nothing-{size}-it-4bit")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_files(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def seen(folder: Path, text: str = GOOD, machine: MachineFacts = MAC, **overrides: object) -> Preview:
+    return preview(load(folder, text, **overrides), Home(folder / "none"), machine=machine)
+
+
+def test_a_phase_counts_what_its_probes_give_without_the_held_out_ones(folder: Path) -> None:
+    phase = seen(folder).phases[0]
+    assert (phase.probes, phase.held_out, phase.texts, phase.samples_per_text, phase.grid) == (2, 1, 4, 10, 40)
+
+
+def test_without_an_evaluation_nothing_is_held_out(folder: Path) -> None:
+    found = seen(folder, ALL_PROBES)
+    assert (found.phases[0].probes, found.phases[0].held_out, found.phases[0].grid) == (3, 0, 60)
+    assert found.evaluation is None
+
+
+def test_an_outlook_that_fills_the_quota_needs_less_than_the_grid(folder: Path) -> None:
+    low, _, high = seen(folder, ALL_PROBES).phases[0].outlooks
+    assert (low.rate, low.fills, low.generations) == (0.20, False, 60)
+    assert (high.rate, high.fills) == (0.50, True)
+    assert 20 < high.generations < 60
+    assert low.accepted == pytest.approx(12, abs=0.2)
+
+
+def test_a_phase_that_does_not_stop_when_full_makes_the_whole_grid(folder: Path) -> None:
+    phase = seen(folder, ALL_PROBES, phases__0__quota__stop_when_full=False).phases[0]
+    assert {outlook.generations for outlook in phase.outlooks} == {60}
+
+
+def test_a_quota_that_only_held_out_probes_could_fill_is_warned_of(folder: Path) -> None:
+    found = seen(folder, phases__0__quota__accepted=30)
+    assert found.phases[0].reachable == 24
+    assert any("cannot be filled" in text and "at most 24" in text for text in found.warnings)
+
+
+def test_training_below_one_epoch_is_warned_of(folder: Path) -> None:
+    found = seen(folder, phases__0__train__iterations=1)
+    training = found.phases[0].training
+    assert training is not None
+    assert (training.examples_seen, training.epochs) == (8, 0.4)
+    assert any("less than one epoch" in text for text in found.warnings)
+
+
+def test_evaluation_counts_answers_of_both_models_under_all_conditions(folder: Path) -> None:
+    found = seen(folder).evaluation
+    assert found is not None
+    assert (found.probes, found.texts, found.conditions, found.rows) == (1, 2, ("baseline", "text"), 2 * 2 * 2)
+
+
+def test_a_simulated_run_takes_the_time_that_it_is_told_to(folder: Path) -> None:
+    text = ALL_PROBES.replace(
+        "engine: simulated", "engine: simulated, tokens_per_second: 10, mean_tokens: 40, slots: 4"
+    )
+    found = seen(folder, text, phases__0__quota__stop_when_full=False)
+    assert found.costs.seconds == pytest.approx(60 * 4.0 / 4)
+    assert found.costs.memory is None
+    assert found.costs.missing == ("time of training: nothing to reckon it from before a phase has been trained",)
+
+
+def test_a_model_that_is_not_here_leaves_memory_open_and_says_how_to_get_it(folder: Path) -> None:
+    found = seen(folder, HUB.format(size="tiny")).costs
+    assert (found.rate, found.seconds, found.memory) == (None, None, None)
+    assert "time, memory, disk for adapters" in found.missing[0]
+    assert "lemfarm model get nobody/nothing-tiny-it-4bit" in found.missing[0]
+
+
+def test_a_size_in_the_name_gives_a_time_and_says_so(folder: Path) -> None:
+    found = seen(folder, HUB.format(size="27b")).costs
+    assert found.rate is not None
+    assert found.rate.seconds_per_sample == pytest.approx(60.0)
+    assert found.sources["time"].endswith("27B by the model's name")
+    assert "time" not in found.missing[0].split(":")[0].split(", ")
+
+
+def test_a_model_that_is_here_gives_memory_slots_and_adapters(folder: Path) -> None:
+    found = preview(load_demo(), Home(folder / "none"), machine=MAC).costs
+    assert found.memory is not None
+    assert found.memory.slots > 0
+    assert str(SHIPPED.parent / "demo" / "model") in found.sources["memory"]
+    assert "adapters" in found.sources["disk"]
+    assert all("memory" not in text for text in found.missing)
+
+
+def test_a_machine_that_is_too_small_is_warned_of(folder: Path) -> None:
+    found = preview(load_demo(), Home(folder / "none"), machine=replace(MAC, memory=1 << 20))
+    assert any("no room for a sample" in text for text in found.warnings)
+
+
+def test_a_measured_figure_replaces_the_table(folder: Path) -> None:
+    config = load(folder, HUB.format(size="27b"))
+    found = preview(config, Home(folder / "none"), machine=MAC, seconds_per_sample=2.5).costs
+    assert found.rate is not None
+    assert (found.rate.seconds_per_sample, found.sources["time"]) == (2.5, "measured on this farm")
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shipped_run_file_can_be_planned(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = lemfarm(capsys, "plan", file, "--home", tmp_path / "none")
+    assert said.code == 0
+    for text in ("20%", "35%", "50%", "quota", "this machine", "disk"):
+        assert text in said.out
+    assert "cannot be filled" not in said.out
+
+
+def test_planning_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(folder)
+    before = sorted(folder.rglob("*"))
+    lemfarm(capsys, "plan", folder / "run.yaml", "--home", folder / "none")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_json_holds_every_figure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(folder)
+    arguments = ("--set", "phases.0.samples=12", "--home", folder / "none", "--json")
+    plan: dict[str, Any] = lemfarm(capsys, "plan", folder / "run.yaml", *arguments).data["plan"]
+    assert plan["phases"][0]["grid"] == 48
+    assert [outlook["rate"] for outlook in plan["phases"][0]["outlooks"]] == [0.2, 0.35, 0.5]
+    assert plan["costs"]["sources"]["time"].startswith("simulated as configured")
+
+
+def test_a_probe_file_gone_bad_ends_with_its_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(folder)
+    write_probes(folder / "probes.jsonl", count=1)
+    (folder / "probes.jsonl").open("a").write("{no json\n")
+    said = lemfarm(capsys, "plan", folder / "run.yaml")
+    assert said.code == 2
+    assert "probes.jsonl:2" in said.err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.67, "0.7 s"), (90, "90 s"), (150, "2.5 min"), (3600, "60 min"), (50_000, "13.9 h"), (400_000, "4.6 days")],
+)
+def test_a_duration_reads_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_size_reads_well() -> None:
+    assert [size(12), size(2048), size(3 * GIB)] == ["12 B", "2.0 KiB", "3.0 GiB"]
+
+
+def load_demo() -> Any:
+    from lemfarm.config import load_config
+
+    return load_config(SHIPPED / "demo.yaml", environ={})
