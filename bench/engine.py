@@ -31,7 +31,8 @@ import mlx.core as mx
 import mlx_lm
 from mlx_lm.sample_utils import make_sampler
 
-from lemfarm.engines.base import Message, Request, Sampling
+from lemfarm.dialogue import Message
+from lemfarm.engines.base import Request, Sampling
 from lemfarm.engines.mlx import MlxEngine
 from lemfarm.engines.mlx_model import LoadedModel
 from lemfarm.engines.simulated_text import write

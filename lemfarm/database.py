@@ -47,7 +47,7 @@ class Database:
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """A transaction that writes, committed at the end; `durable` survives a power cut. Raises DatabaseDown, NoSpace."""
+        """A transaction that writes; a `durable` one survives a power cut. Raises DatabaseDown, NoSpace."""
         with _translated(self.url), self._turn_to_write(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection.execution_options(**{_WRITES: "FULL" if durable else "NORMAL"})
@@ -179,7 +179,11 @@ def _sqlite(url: str) -> Engine:
     if path and path != ":memory:":
         _make_parent(Path(path))
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=100, pool_use_lifo=True
+        url,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=20,
+        max_overflow=100,
+        pool_use_lifo=True,  # the connection used last knows the file best; another one reads again what changed
     )
 
     @event.listens_for(engine, "connect")
@@ -194,7 +198,9 @@ def _sqlite(url: str) -> Engine:
         if synchronous is None:
             connection.exec_driver_sql("BEGIN")
             return
-        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+        if connection.info.get(_WRITES) != synchronous:
+            connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+            connection.info[_WRITES] = synchronous
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

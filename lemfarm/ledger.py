@@ -12,12 +12,14 @@ done, whatever its state or epoch.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, String, bindparam, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.selectable import TextualSelect
 
-from lemfarm.database import Database
+from lemfarm.database import Database, prepared
 from lemfarm.identity import canonical_json
 from lemfarm.records import Sample
 from lemfarm.work import Balance, Claim, Planned, PlannedSample, Result, ScoredBy, Sighting
@@ -84,21 +86,13 @@ class Ledger:
         """Lease a pending sample of an active run; none when it is not to be had: forget the message."""
         with self.database.write() as connection:
             row = connection.execute(
-                text(
-                    f"""UPDATE sample SET state = 'leased', owner = :worker, epoch = epoch + 1,
-                        lease_expires = {self._now} + :lease
-                        WHERE id = :id AND state = 'pending' AND NOT superseded AND not_before <= {self._now}
-                        AND run_id IN (SELECT id FROM run WHERE state = 'active')
-                        RETURNING epoch, run_id, phase_id, purpose, variant_id, sample_index, kernel_hash, adapter_id,
-                        placement, sampling, seed, deaths"""
-                ).columns(sampling=Sample.__table__.c.sampling.type),  # type: ignore[attr-defined]
-                {"id": sample_id, "worker": worker_id, "lease": lease_seconds},
+                _claim(self._now), {"id": sample_id, "worker": worker_id, "lease": lease_seconds}
             ).one_or_none()
             if row is None:
                 return None
             claim = Claim(sample_id=sample_id, **row._mapping)
             connection.execute(
-                text(
+                prepared(
                     f"""INSERT INTO attempt (sample_id, epoch, worker_id, alone, started, ending, error, generation)
                         VALUES (:id, :epoch, :worker, false, {self._now}, '', '', '{{}}')"""
                 ),
@@ -110,7 +104,7 @@ class Ledger:
         """Note that the sample is about to run with nothing beside it: a death now is its own doing."""
         with self.database.write() as connection:
             connection.execute(
-                text("UPDATE attempt SET alone = true WHERE sample_id = :id AND epoch = :epoch"),
+                prepared("UPDATE attempt SET alone = true WHERE sample_id = :id AND epoch = :epoch"),
                 {"id": sample_id, "epoch": epoch},
             )
 
@@ -133,7 +127,7 @@ class Ledger:
         values = {"id": result.sample_id, "worker": result.worker_id}
         with self.database.write(durable=True) as connection:
             stored = connection.execute(
-                text(
+                prepared(
                     f"""UPDATE sample SET state = 'done', outcome = :outcome, reason = :reason, error_class = NULL,
                         owner = :worker, lease_expires = 0, wave = NULL, finished = {self._now}
                         WHERE id = :id AND state <> 'done' RETURNING id"""
@@ -150,7 +144,7 @@ class Ledger:
     def _drop_rivals(self, connection: Connection, result: Result) -> None:
         """Whoever else works on this sample, after a lease that ran out, works in vain: its claim has ended."""
         connection.execute(
-            text(
+            prepared(
                 f"""UPDATE attempt SET ended = {self._now}, ending = 'dropped'
                     WHERE sample_id = :id AND epoch <> :epoch AND ending = ''"""
             ),
@@ -160,7 +154,7 @@ class Ledger:
     def _store_text(self, connection: Connection, result: Result) -> None:
         values: dict[str, Any] = {"id": result.sample_id, "content": result.content}
         text_id = connection.execute(
-            text(
+            prepared(
                 f"""INSERT INTO text (sample_id, revision, content, thoughts, token_ids, created)
                     VALUES (:id, 0, :content, :thoughts, :tokens, {self._now}) RETURNING id"""
             ),
@@ -174,7 +168,7 @@ class Ledger:
         for score in scores:
             known = {"text": text_id, "scorer": score.scorer, "version": score.version, "value": score.value}
             connection.execute(
-                text(
+                prepared(
                     f"""INSERT INTO score (text_id, scorer, version, value, signals, created)
                         VALUES (:text, :scorer, :version, :value, :signals, {self._now}) ON CONFLICT DO NOTHING"""
                 ),
@@ -185,7 +179,7 @@ class Ledger:
         """Replace the verdict of a done sample, keeping the old one as history."""
         with self.database.write() as connection:
             connection.execute(
-                text("UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :id AND state = 'done'"),
+                prepared("UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :id AND state = 'done'"),
                 {"id": sample_id, "outcome": outcome, "reason": reason},
             )
             self._add_verdict(connection, sample_id, text_id, gate_hash, outcome, reason)
@@ -194,7 +188,7 @@ class Ledger:
         self, connection: Connection, sample_id: str, text_id: int, gates: str, outcome: str, reason: str
     ) -> None:
         connection.execute(
-            text(
+            prepared(
                 f"""INSERT INTO verdict (sample_id, text_id, gate_hash, outcome, reason, created)
                     VALUES (:id, :text, :gates, :outcome, :reason, {self._now})"""
             ),
@@ -208,7 +202,7 @@ class Ledger:
         values = {"id": sample_id, "epoch": epoch, "kind": kind, "message": message, "wait": RETRY_SECONDS}
         with self.database.write() as connection:
             state: str | None = connection.execute(
-                text(
+                prepared(
                     f"""UPDATE sample SET state = CASE WHEN {again} THEN {_BACK} ELSE 'failed' END,
                         reason = CASE WHEN {again} AND {_BACK} = 'skipped' THEN 'cancelled' ELSE :message END,
                         failures = failures + 1, error_class = :kind, {_FREE},
@@ -232,7 +226,7 @@ class Ledger:
         as_seen = "" if expires is None else "AND lease_expires = :expires"
         values = {"id": sample_id, "epoch": epoch} | ({} if expires is None else {"expires": expires})
         row = connection.execute(
-            text(
+            prepared(
                 f"""UPDATE sample SET state = {_BACK}, reason = {_BACK_REASON}, {_FREE}
                     WHERE id = :id AND epoch = :epoch AND state = 'leased' {as_seen} RETURNING id"""
             ),
@@ -255,7 +249,7 @@ class Ledger:
         """What is done stays done: the same result may come twice, from its task and from the spool."""
         values = {"id": sample_id, "epoch": epoch, "ending": ending, "error": error}
         connection.execute(
-            text(
+            prepared(
                 f"""UPDATE attempt SET ended = {self._now}, ending = :ending, error = :error, generation = :generation
                     WHERE sample_id = :id AND epoch = :epoch AND ending <> 'done'"""
             ),
@@ -368,6 +362,17 @@ class Ledger:
 
 _AS_PLANNED = {"superseded": False, "state": "pending", "reason": "", "epoch": 0, "failures": 0, "deaths": 0}
 _AS_PLANNED |= {"lease_expires": 0.0, "not_before": 0.0}
+
+
+@cache
+def _claim(now: str) -> TextualSelect:
+    return text(
+        f"""UPDATE sample SET state = 'leased', owner = :worker, epoch = epoch + 1, lease_expires = {now} + :lease
+            WHERE id = :id AND state = 'pending' AND NOT superseded AND not_before <= {now}
+            AND run_id IN (SELECT id FROM run WHERE state = 'active')
+            RETURNING epoch, run_id, phase_id, purpose, variant_id, sample_index, kernel_hash, adapter_id, placement,
+            sampling, seed, deaths"""
+    ).columns(sampling=Sample.__table__.c.sampling.type)  # type: ignore[attr-defined]
 
 
 def _row_values(row: PlannedSample) -> dict[str, Any]:

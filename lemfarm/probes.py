@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.errors import ProbeError
 from lemfarm.identity import canonical_json, content_hash
 

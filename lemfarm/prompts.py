@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lemfarm.engines.base import Message, Placement
+from lemfarm.dialogue import Message, Placement
 from lemfarm.errors import InputError
 
 ApplyTemplate = Callable[[list[dict[str, str]]], Sequence[int]]

@@ -91,7 +91,7 @@ def _json(nullable: bool = False) -> Any:
 
 
 def _time(default: float | None = 0.0) -> Any:
-    return Field(default=default, sa_type=Float(53))  # type: ignore[call-overload]
+    return Field(default=default, sa_type=Float(53))
 
 
 class Run(SQLModel, table=True):

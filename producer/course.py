@@ -12,7 +12,7 @@ from typing import Any
 
 from lemfarm import probes
 from lemfarm.config import PhaseConfig, RunConfig
-from lemfarm.engines.base import Placement
+from lemfarm.dialogue import Placement
 from lemfarm.errors import KernelError
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
 from lemfarm.records import Purpose

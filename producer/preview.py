@@ -11,7 +11,7 @@ from lemfarm.config.rules import estimated_tokens
 from lemfarm.estimates import Rate, Training, generation_seconds, training_plan
 from lemfarm.home import Home
 from lemfarm.machine import MachineFacts, machine_facts
-from lemfarm.planning import TYPICAL_RATE, Cell, forecast, reachable
+from lemfarm.planning import TYPICAL_RATE, Cell, forecast
 from lemfarm.planning import grid as grid_of
 from lemfarm.probes import Probe, read_probes
 from producer.costs import Costs, Work, costs_of, look_up, rate_of
@@ -39,7 +39,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class PhasePreview:
-    """One phase. `reachable`: accepted samples if every one passes, caps taken into account. Tokens are estimates."""
+    """One phase. Held-out probes are no part of its grid; tokens are estimates."""
 
     name: str
     probes: int
@@ -55,7 +55,6 @@ class PhasePreview:
     enough: int
     at_most_per_probe: int | None
     stop_when_full: bool
-    reachable: int
     outlooks: tuple[Outlook, ...]
     training: Training | None
 
@@ -99,7 +98,7 @@ def preview(
     phases = tuple(_phase(course, phase, rate) for phase in config.phases)
     evaluation = _evaluation(course)
     costs = costs_of(config, home, facts, model, rate, [*map(_work, phases), *_evaluation_work(course, evaluation)])
-    warnings = (*config_warnings(config), *_beyond_reach(phases), *costs.warnings)
+    warnings = (*config_warnings(config), *costs.warnings)
     name = str(getattr(config.model, "path", config.model.engine))
     return Preview(config.run, config.model.engine, name, phases, evaluation, costs, warnings)
 
@@ -123,7 +122,6 @@ def _phase(course: Course, phase: PhaseConfig, rate: Rate | None) -> PhasePrevie
         enough=quota.enough,
         at_most_per_probe=quota.at_most_per_probe,
         stop_when_full=quota.stop_when_full,
-        reachable=reachable(cells, quota.at_most_per_probe),
         outlooks=tuple(_outlooks(phase, cells, rate)),
         training=_training(course.config, phase),
     )
@@ -190,14 +188,3 @@ def _evaluation_work(course: Course, evaluation: EvaluationPreview | None) -> It
         prompt_tokens=_longest(course.evaluation_probes),
         max_tokens=course.config.evaluate.max_tokens,
     )
-
-
-def _beyond_reach(phases: Sequence[PhasePreview]) -> Iterator[str]:
-    """The configuration's own check counts all probes of the files; those held out cannot fill a quota."""
-    for phase in phases:
-        if phase.accepted > phase.reachable:
-            yield (
-                f"{phase.name}: the quota of {phase.accepted:,} cannot be filled: without the {phase.held_out} probes "
-                f"held out for evaluation at most {phase.reachable:,} samples can be accepted; lower quota.accepted, "
-                "or hold out less"
-            )

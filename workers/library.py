@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from lemfarm.config import FarmConfig, PhaseConfig, RunConfig, config_from_data
 from lemfarm.database import Database
-from lemfarm.engines.base import Message, Placement, Request, Sampling
+from lemfarm.dialogue import Message, Placement
+from lemfarm.engines.base import Request, Sampling
 from lemfarm.errors import EngineFailure, NotFound
 from lemfarm.home import Home
 from lemfarm.records import Kernel, Phase, Probe, Run, Variant

@@ -3,7 +3,7 @@
 import array
 import sys
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -77,9 +77,10 @@ def _score(name: str, prompt: str, answer: str) -> ScoredBy | None:
 
 
 def _record(completion: Completion) -> dict[str, Any]:
-    record = asdict(completion)
-    for stored_elsewhere in ("text", "thoughts", "token_ids"):
-        del record[stored_elsewhere]
+    stored_elsewhere: dict[str, Any] = {"text": "", "thoughts": "", "token_ids": ()}
+    record = asdict(replace(completion, **stored_elsewhere))  # emptied first: asdict copies token by token
+    for name in stored_elsewhere:
+        del record[name]
     record["completion_tokens"] = len(completion.token_ids)
     record["batch_mates"] = list(completion.batch_mates)
     return record

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from producer.preview import Outlook, PhasePreview, Preview
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
+_WIDE = 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -116,15 +117,15 @@ def _show_plan(seen: "Preview") -> None:
     for phase in seen.phases:
         console.print()
         console.print(f"[bold]{escape(phase.name)}[/]")
-        console.print(_phase_facts(phase))
-        console.print(_outlook_table(phase))
+        show_table(_phase_facts(phase))
+        show_table(_outlook_table(phase))
     console.print()
     console.print("[bold]evaluation[/]" if seen.evaluation else "[dim]no evaluation[/]")
     if seen.evaluation:
-        console.print(_evaluation_facts(seen))
+        show_table(_evaluation_facts(seen))
     console.print()
     console.print(f"[bold]this machine[/]  [dim]{escape(seen.costs.machine)}[/]")
-    console.print(_cost_facts(seen.costs))
+    show_table(_cost_facts(seen.costs))
     for text in seen.costs.missing:
         console.print(f"  [yellow]not known[/] {escape(text)}")
     if seen.warnings:
@@ -179,15 +180,15 @@ def _outlook_table(phase: "PhasePreview") -> "Table":
     table.add_column("grid gives", justify="right")
     table.add_column("generations", justify="right")
     table.add_column("one machine", justify="right")
-    table.add_column("")
+    table.add_column("quota")
     for outlook in phase.outlooks:
         table.add_row(*_outlook_row(phase, outlook))
     return table
 
 
 def _outlook_row(phase: "PhasePreview", outlook: "Outlook") -> list[str]:
-    enough = "enough" if outlook.accepted_if_uneven >= phase.enough else "not enough"
-    verdict = "[green]quota full[/]" if outlook.fills else f"[yellow]quota not full, {enough}[/]"
+    enough = "[yellow]enough[/]" if outlook.accepted_if_uneven >= phase.enough else "[red]not enough[/]"
+    verdict = "[green]full[/]" if outlook.fills else enough
     uneven, even = sorted((outlook.accepted_if_uneven, outlook.accepted))
     accepted = f"{uneven:,.0f}–{even:,.0f}" if round(uneven) != round(even) else f"{even:,.0f}"
     time = duration(outlook.seconds) if outlook.seconds else "–"
@@ -227,11 +228,16 @@ def _figure(text: str, source: str) -> str:
     return f"{text}\n[dim]{source}[/]"
 
 
+def show_table(table: "Table") -> None:
+    """Print a table; where no terminal limits it, lines stay whole, so that paths can be copied and searched."""
+    console = out()
+    console.print(table, width=None if console.is_terminal else _WIDE, crop=False)
+
+
 def duration(seconds: float) -> str:
     """A time as a person says it: 0.7 s, 25 min, 14.5 h, 3.2 days."""
-    for unit, length, most in (("s", 1, 120), ("min", 60, 120 * 60), ("h", 3600, 72 * 3600), ("days", 86_400, 1e99)):
-        if seconds < most:
-            break
+    units = (("s", 1, 120), ("min", 60, 120 * 60), ("h", 3600, 72 * 3600), ("days", 86_400, float("inf")))
+    unit, length = next((unit, length) for unit, length, below in units if seconds < below)
     value = seconds / length
     return f"{value:,.{1 if value < 10 or unit == 'h' else 0}f} {unit}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lemfarm.cli.look import show_table
 from lemfarm.cli.run import ModelOption, mapping
 from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, emit, err, open_farm, out
 
@@ -175,7 +176,7 @@ def _tell_services(home: "Home", services: "Services") -> None:
         table.add_row("", "[dim]Passwords[/]", "[dim]yours only[/]", f"[dim]{escape(file)}[/]")
     table.add_row("", "[dim]Logs[/]", "", f"[dim]{escape(str(home.logs))}[/]")
     console = out()
-    console.print(table)
+    show_table(table)
     console.print()
     for line in _how_to_join(services.connections):
         console.print(line, soft_wrap=True)
@@ -204,8 +205,9 @@ def _how_to_join(connections: "Connections") -> list[str]:
 
     if connections.embedded_broker or connections.database.startswith("sqlite:"):
         return [
-            "Another Mac: this farm keeps to one machine (SQLite, and a Valkey that listens on 127.0.0.1). For several,",
-            "run PostgreSQL and Valkey on one of them (compose.yaml), then on each `lemfarm join` and `lemfarm worker`.",
+            "Another Mac: this farm keeps to one machine (SQLite, and a Valkey that listens on 127.0.0.1).",
+            "For several, run PostgreSQL and Valkey on one of them (compose.yaml does), then on each of them",
+            "`lemfarm join` and `lemfarm worker`.",
         ]
     database, broker = redacted(connections.database), redacted(str(connections.broker))
     return [
@@ -270,8 +272,8 @@ def _tell_findings(findings: "list[Finding]") -> None:
     for finding in findings:
         fix = f"\n[dim]→ {escape(finding.how_to_fix)}[/]" if finding.how_to_fix else ""
         table.add_row(_MARKS[finding.level], finding.name, escape(finding.what) + fix)
+    show_table(table)
     console = out()
-    console.print(table)
     console.print()
     console.print(_verdict([finding.level for finding in findings]))
 

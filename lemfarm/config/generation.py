@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_serializer
 
 from lemfarm.config.base import FOLDER, File, Section, Share, rule
-from lemfarm.engines.base import Placement
+from lemfarm.dialogue import Placement
 
 
 class MlxModel(Section):

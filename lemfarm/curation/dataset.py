@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.errors import InputError
 from lemfarm.home import write_whole
 from lemfarm.identity import content_hash

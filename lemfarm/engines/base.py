@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from lemfarm.dialogue import Message, Placement
 from lemfarm.errors import SampleError
 
 
@@ -27,22 +28,6 @@ class FinishReason(StrEnum):
     LENGTH = "length"  #: max_tokens reached: the answer is truncated
     REPETITION = "repetition"  #: it began to loop and was cut
     CANCELLED = "cancelled"  #: the farm took it out; there is no result
-
-
-class Placement(StrEnum):
-    """Where the kernel goes."""
-
-    SYSTEM = "system"  #: a system message; before the user message where the template refuses one
-    USER = "user"  #: before the first user message, with a blank line between
-    NONE = "none"  #: nowhere
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a dialogue; `role` is system, user or assistant."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True, slots=True)

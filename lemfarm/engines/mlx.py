@@ -15,8 +15,9 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator
 
+from lemfarm.dialogue import Message
 from lemfarm.engines import mlx_canary, mlx_memory
-from lemfarm.engines.base import EngineFacts, Finished, FinishReason, Message, Request, Sampling
+from lemfarm.engines.base import EngineFacts, Finished, FinishReason, Request, Sampling
 from lemfarm.engines.mlx_model import LoadedModel, check_folder, versions, weights_on_disk
 from lemfarm.engines.mlx_prefill import Prompt, PromptStore
 from lemfarm.engines.mlx_row import Row

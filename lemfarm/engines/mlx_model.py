@@ -12,7 +12,8 @@ from mlx import nn
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.utils import load_adapters
 
-from lemfarm.engines.base import Message, Request
+from lemfarm.dialogue import Message
+from lemfarm.engines.base import Request
 from lemfarm.errors import EngineFailure, ModelError, PromptTooLong
 from lemfarm.prompts import Rendered, render
 

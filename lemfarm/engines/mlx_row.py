@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from lemfarm.engines.base import Completion, FinishReason, Placement, Request
+from lemfarm.dialogue import Placement
+from lemfarm.engines.base import Completion, FinishReason, Request
 from lemfarm.engines.mlx_prefill import Prompt
 from lemfarm.engines.repetition import LoopDetector
 from lemfarm.prompts import split_thoughts

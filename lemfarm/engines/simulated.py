@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from time import perf_counter, sleep
 from zlib import crc32
 
-from lemfarm.engines.base import Completion, EngineFacts, Finished, FinishReason, Placement, Request
+from lemfarm.dialogue import Placement
+from lemfarm.engines.base import Completion, EngineFacts, Finished, FinishReason, Request
 from lemfarm.engines.simulated_text import write
 from lemfarm.errors import EngineFailure
 from lemfarm.identity import content_hash

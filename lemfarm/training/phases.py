@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from lemfarm.config import PhaseConfig
 from lemfarm.curation.dataset import Example
 from lemfarm.database import Database
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.records import (
     Adapter,
     Answer,

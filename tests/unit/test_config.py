@@ -24,7 +24,7 @@ from lemfarm.config import (
     effective_yaml,
     load_config,
 )
-from lemfarm.engines.base import Placement
+from lemfarm.dialogue import Placement
 from lemfarm.errors import ConfigError
 from lemfarm.yaml_places import read_yaml
 from tests.run_files import GOOD, load, problems, write_files

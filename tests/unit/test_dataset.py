@@ -17,7 +17,7 @@ from lemfarm.curation.dataset import (
     split,
     write_dataset,
 )
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.errors import InputError
 from lemfarm.probes import held_out_probes
 

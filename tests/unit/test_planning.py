@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.planning import (
     TYPICAL_RATE,
     Beta,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.errors import ProbeError
 from lemfarm.probes import NO_DOMAIN, Probe, probe_hash, read_probes, variant_hash
 

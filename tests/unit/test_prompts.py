@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.engines.base import Message, Placement
+from lemfarm.dialogue import Message, Placement
 from lemfarm.errors import InputError
 from lemfarm.prompts import opening_tag, place_kernel, render, split_thoughts
 

@@ -62,7 +62,7 @@ def test_check_tells_every_problem_with_its_place_and_goes_on_with_the_other_fil
     file = broken(run_file)
     said = lemfarm(capsys, "config", "check", file, run_file)
     assert said.code == 2
-    assert f"error {file}:2:29: model.speed" in said.err
+    assert f"error {file}:2:28: model.speed" in said.err
     assert f"error {file}:8:14: phases.0.samples" in said.err
     assert f"ok {run_file}" in said.out
 

@@ -27,8 +27,7 @@ MAC = MachineFacts(
     power="mains",
     boot_id="b",
 )
-ALL_PROBES = GOOD.replace("evaluate: {probes: probes.jsonl, conditions: {baseline: null, text: kernel.txt}}\n", "")
-HUB = GOOD.replace("engine: simulated", "engine: mlx, path: nobody/nothing-{size}-it-4bit")
+HUB = GOOD.replace("{engine: simulated}", "{engine: mlx, path: nobody/nothing-SIZE-it-4bit}")
 
 
 @pytest.fixture
@@ -46,19 +45,18 @@ def seen(folder: Path, text: str = GOOD, machine: MachineFacts = MAC, **override
     return preview(load(folder, text, **overrides), Home(folder / "none"), machine=machine)
 
 
-def test_a_phase_counts_what_its_probes_give_without_the_held_out_ones(folder: Path) -> None:
+def test_a_phase_counts_what_its_probes_give(folder: Path) -> None:
     phase = seen(folder).phases[0]
-    assert (phase.probes, phase.held_out, phase.texts, phase.samples_per_text, phase.grid) == (2, 1, 4, 10, 40)
+    assert (phase.probes, phase.held_out, phase.texts, phase.samples_per_text, phase.grid) == (3, 0, 6, 10, 60)
 
 
-def test_without_an_evaluation_nothing_is_held_out(folder: Path) -> None:
-    found = seen(folder, ALL_PROBES)
-    assert (found.phases[0].probes, found.phases[0].held_out, found.phases[0].grid) == (3, 0, 60)
-    assert found.evaluation is None
+def test_held_out_probes_are_no_part_of_a_phase(folder: Path) -> None:
+    phase = seen(folder, evaluate__probes="probes.jsonl", evaluate__held_out=0.1).phases[0]
+    assert (phase.probes, phase.held_out, phase.texts, phase.grid) == (2, 1, 4, 40)
 
 
 def test_an_outlook_that_fills_the_quota_needs_less_than_the_grid(folder: Path) -> None:
-    low, _, high = seen(folder, ALL_PROBES).phases[0].outlooks
+    low, _, high = seen(folder).phases[0].outlooks
     assert (low.rate, low.fills, low.generations) == (0.20, False, 60)
     assert (high.rate, high.fills) == (0.50, True)
     assert 20 < high.generations < 60
@@ -66,14 +64,8 @@ def test_an_outlook_that_fills_the_quota_needs_less_than_the_grid(folder: Path) 
 
 
 def test_a_phase_that_does_not_stop_when_full_makes_the_whole_grid(folder: Path) -> None:
-    phase = seen(folder, ALL_PROBES, phases__0__quota__stop_when_full=False).phases[0]
+    phase = seen(folder, phases__0__quota__stop_when_full=False).phases[0]
     assert {outlook.generations for outlook in phase.outlooks} == {60}
-
-
-def test_a_quota_that_only_held_out_probes_could_fill_is_warned_of(folder: Path) -> None:
-    found = seen(folder, phases__0__quota__accepted=30)
-    assert found.phases[0].reachable == 24
-    assert any("cannot be filled" in text and "at most 24" in text for text in found.warnings)
 
 
 def test_training_below_one_epoch_is_warned_of(folder: Path) -> None:
@@ -87,28 +79,35 @@ def test_training_below_one_epoch_is_warned_of(folder: Path) -> None:
 def test_evaluation_counts_answers_of_both_models_under_all_conditions(folder: Path) -> None:
     found = seen(folder).evaluation
     assert found is not None
-    assert (found.probes, found.texts, found.conditions, found.rows) == (1, 2, ("baseline", "text"), 2 * 2 * 2)
+    assert (found.probes, found.texts, found.conditions, found.rows) == (1, 1, ("baseline", "text"), 1 * 2 * 2)
+
+
+def test_without_training_only_the_base_model_is_measured(folder: Path) -> None:
+    found = seen(folder, phases__0__train="null").evaluation
+    assert found is not None
+    assert (found.asks_adapter, found.rows) == (False, 2)
+
+
+def test_without_an_evaluation_nothing_is_measured(folder: Path) -> None:
+    assert seen(folder, evaluate="null").evaluation is None
 
 
 def test_a_simulated_run_takes_the_time_that_it_is_told_to(folder: Path) -> None:
-    text = ALL_PROBES.replace(
-        "engine: simulated", "engine: simulated, tokens_per_second: 10, mean_tokens: 40, slots: 4"
-    )
+    text = GOOD.replace("engine: simulated", "engine: simulated, tokens_per_second: 10, mean_tokens: 40, slots: 4")
     found = seen(folder, text, phases__0__quota__stop_when_full=False)
-    assert found.costs.seconds == pytest.approx(60 * 4.0 / 4)
-    assert found.costs.memory is None
-    assert found.costs.missing == ("time of training: nothing to reckon it from before a phase has been trained",)
+    assert found.costs.seconds == pytest.approx((60 + 4) * 4.0 / 4)
+    assert (found.costs.memory, found.costs.missing) == (None, ())
 
 
 def test_a_model_that_is_not_here_leaves_memory_open_and_says_how_to_get_it(folder: Path) -> None:
-    found = seen(folder, HUB.format(size="tiny")).costs
+    found = seen(folder, HUB.replace("SIZE", "tiny")).costs
     assert (found.rate, found.seconds, found.memory) == (None, None, None)
     assert "time, memory, disk for adapters" in found.missing[0]
     assert "lemfarm model get nobody/nothing-tiny-it-4bit" in found.missing[0]
 
 
 def test_a_size_in_the_name_gives_a_time_and_says_so(folder: Path) -> None:
-    found = seen(folder, HUB.format(size="27b")).costs
+    found = seen(folder, HUB.replace("SIZE", "27b")).costs
     assert found.rate is not None
     assert found.rate.seconds_per_sample == pytest.approx(60.0)
     assert found.sources["time"].endswith("27B by the model's name")
@@ -130,7 +129,7 @@ def test_a_machine_that_is_too_small_is_warned_of(folder: Path) -> None:
 
 
 def test_a_measured_figure_replaces_the_table(folder: Path) -> None:
-    config = load(folder, HUB.format(size="27b"))
+    config = load(folder, HUB.replace("SIZE", "27b"))
     found = preview(config, Home(folder / "none"), machine=MAC, seconds_per_sample=2.5).costs
     assert found.rate is not None
     assert (found.rate.seconds_per_sample, found.sources["time"]) == (2.5, "measured on this farm")
@@ -156,7 +155,7 @@ def test_json_holds_every_figure(folder: Path, capsys: pytest.CaptureFixture[str
     load(folder)
     arguments = ("--set", "phases.0.samples=12", "--home", folder / "none", "--json")
     plan: dict[str, Any] = lemfarm(capsys, "plan", folder / "run.yaml", *arguments).data["plan"]
-    assert plan["phases"][0]["grid"] == 48
+    assert plan["phases"][0]["grid"] == 72
     assert [outlook["rate"] for outlook in plan["phases"][0]["outlooks"]] == [0.2, 0.35, 0.5]
     assert plan["costs"]["sources"]["time"].startswith("simulated as configured")
 

@@ -14,9 +14,10 @@ from mlx.utils import tree_flatten
 from mlx_lm.generate import generate_step
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
+from lemfarm.dialogue import Message, Placement
 from lemfarm.engines import mlx as engine_module
 from lemfarm.engines import mlx_canary, mlx_prefill
-from lemfarm.engines.base import Completion, Finished, FinishReason, Message, Placement, Request, Sampling
+from lemfarm.engines.base import Completion, Finished, FinishReason, Request, Sampling
 from lemfarm.engines.mlx import MlxEngine
 from lemfarm.errors import BatchingUnsafe, EngineFailure, ModelError, PromptTooLong
 from tests.tiny_model import TEMPLATE_WITHOUT_SYSTEM, WINDOW, words
@@ -390,7 +391,8 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 _IN_A_THREAD = """
 import sys, threading
 from pathlib import Path
-from lemfarm.engines.base import Message, Request, Sampling
+from lemfarm.dialogue import Message
+from lemfarm.engines.base import Request, Sampling
 from lemfarm.engines.mlx import MlxEngine
 
 def live():

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from lemfarm.dialogue import Message, Placement
 from lemfarm.engines import simulated
-from lemfarm.engines.base import Completion, Finished, FinishReason, Message, Placement, Request, Sampling
+from lemfarm.engines.base import Completion, Finished, FinishReason, Request, Sampling
 from lemfarm.engines.simulated import CRASH_EXIT_CODE, SimulatedEngine
 from lemfarm.errors import EngineFailure
 from lemfarm.scorers import get_scorer
@@ -139,7 +140,8 @@ def test_unload_forgets_everything() -> None:
 
 
 _CRASH = """
-from lemfarm.engines.base import Message, Request, Sampling
+from lemfarm.dialogue import Message
+from lemfarm.engines.base import Request, Sampling
 from lemfarm.engines.simulated import SimulatedEngine
 import sys
 engine = SimulatedEngine(crash_rate=1.0, tokens_per_second=float(sys.argv[1]))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lemfarm.curation.dataset import DatasetManifest, Example, split, write_dataset
-from lemfarm.engines.base import Message
+from lemfarm.dialogue import Message
 from lemfarm.training.job import LoraJob
 from tests.tiny_model import make_tiny_model, words
 
