@@ -30,6 +30,7 @@ _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 10
 
 SETTINGS: dict[str, Any] = {
+    "broker_transport": "lemfarm.transport:Transport",
     "task_ignore_result": True,  # results are rows of the database
     "task_serializer": "json",
     "result_serializer": "json",

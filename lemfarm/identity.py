@@ -5,7 +5,7 @@ without a new prefix. `lemfarm verify` derives every id again and compares.
 
 * canonical JSON: UTF-8, keys sorted, no white space, non-ASCII kept, no NaN or infinity.
 * content hash: `b2:` + 32 hex digits of BLAKE2b with a 16-byte digest, over bytes, text (UTF-8) or canonical JSON.
-* fingerprint: content hash of `[model key, adapter, kernel hash, placement, messages, sampling]`: what is asked, of whom.
+* fingerprint: content hash of `[model key, adapter, kernel hash, placement, messages, sampling]`.
 * sample id: 32 hex digits of the same hash over `[run, phase, fingerprint, index]`, without prefix.
 * seed: the first 63 bits of BLAKE2b over `seed/<sampling.seed>/<sample id>`; never Python's salted `hash()`.
 """

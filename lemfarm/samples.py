@@ -87,8 +87,10 @@ def list_samples(
         .join(Probe, col(Probe.id) == Sample.probe_id)
         .join(Variant, col(Variant.id) == Sample.variant_id)
         .join(Phase, col(Phase.id) == Sample.phase_id)
-        .where(Sample.run_id == row.id, Sample.superseded == False)  # noqa: E712
-        .order_by(col(Sample.finished).desc().nulls_last(), col(Phase.position), Sample.sample_index, Probe.name)  # type: ignore[arg-type]
+        .where(Sample.run_id == row.id, col(Sample.superseded).is_(False))
+        .order_by(
+            col(Sample.finished).desc().nulls_last(), col(Phase.position), col(Sample.sample_index), col(Probe.name)
+        )
         .limit(limit)
     )
     for column, wanted in ((Sample.state, state), (Sample.outcome, outcome), (Phase.name, phase), (Probe.name, probe)):

@@ -141,7 +141,7 @@ def read_workers(database: Database, *, all_of_them: bool = False) -> list[Worke
 
 def _phases(session: Session, connection: Connection, run_id: int) -> list[PhaseStatus]:
     rows = session.exec(
-        select(Phase).where(Phase.run_id == run_id, Phase.retired == False).order_by(col(Phase.position))  # noqa: E712
+        select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False)).order_by(col(Phase.position))
     ).all()
     return [_phase(session, connection, row) for row in rows]
 

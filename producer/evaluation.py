@@ -36,12 +36,14 @@ def plan_adapter_evaluation(database: Database, run_id: int, adapter: str) -> in
         query = select(Sample).where(
             Sample.run_id == run_id,
             Sample.purpose == Purpose.EVALUATE,
-            Sample.superseded == False,  # noqa: E712
+            col(Sample.superseded).is_(False),
             col(Sample.adapter_id).is_(None),
         )
         base = [_planned(row) for row in session.exec(query)]
         last = session.exec(
-            select(Phase.id).where(Phase.run_id == run_id, Phase.retired == False).order_by(col(Phase.position).desc())  # noqa: E712
+            select(Phase.id)
+            .where(Phase.run_id == run_id, col(Phase.retired).is_(False))
+            .order_by(col(Phase.position).desc())
         ).first()
     assert last is not None
     rows = base + _for_adapter(database, run_id, base, adapter, last)
@@ -93,7 +95,7 @@ def _scores(database: Database, run_id: int, scorer: str) -> Sequence[tuple[str 
             Sample.run_id == run_id,
             Sample.purpose == Purpose.EVALUATE,
             Sample.state == SampleState.DONE,
-            Sample.superseded == False,  # noqa: E712
+            col(Sample.superseded).is_(False),
             Score.scorer == scorer,
         )
     )

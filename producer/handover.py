@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from lemfarm.broker import queue_length, send_train, train_queue
 from lemfarm.config import PhaseConfig, RunConfig
@@ -78,7 +78,7 @@ class Handover:
 
     def _phases(self, run: Run, config: RunConfig) -> list[PhaseView]:
         with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
-            query = select(Phase).where(Phase.run_id == run.id, Phase.retired == False)  # noqa: E712
+            query = select(Phase).where(Phase.run_id == run.id, col(Phase.retired).is_(False))
             rows = {phase.name: phase for phase in session.exec(query)}
         found = [(rows[phase.name], phase) for phase in config.phases if phase.name in rows]
         return [PhaseView(row, phase, read_standing(self.database, _id(row))) for row, phase in found]
@@ -201,7 +201,7 @@ class Handover:
         query = select(Sample.id).where(
             Sample.run_id == run.id,
             Sample.adapter_id == adapter,
-            Sample.superseded == False,  # noqa: E712
+            col(Sample.superseded).is_(False),
         )
         with self.database.read() as connection, Session(bind=connection) as session:
             return session.exec(query).first() is not None

@@ -119,7 +119,7 @@ def _refuse_foreign(run: Run) -> None:
 
 def _save_model(session: Session, database: Database, course: Course, found: FoundModel | None) -> None:
     name = course.config.model.path
-    earlier = session.exec(select(Model).where(Model.name == name).order_by(Model.created.desc())).first()  # type: ignore[attr-defined]
+    earlier = session.exec(select(Model).where(Model.name == name).order_by(col(Model.created).desc())).first()
     if earlier is not None and earlier.key != course.model_key and earlier.key.startswith("b2:"):
         raise ModelMismatch(
             f"{name} now has weights {course.model_key}, earlier runs used {earlier.key}. Put the old files back, "
@@ -175,7 +175,7 @@ def _save_phases(session: Session, run_id: int, course: Course) -> dict[str, int
         gone.retired = True
         session.add(gone)
     session.flush()
-    rows = session.exec(select(Phase).where(Phase.run_id == run_id, Phase.retired == False))  # noqa: E712
+    rows = session.exec(select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False)))
     return {phase.name: _key(phase) for phase in rows}
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig, config_from_data
 from lemfarm.database import Database
@@ -49,7 +49,7 @@ def reopen(database: Database, run_id: int) -> None:
     ledger = Ledger(database)
     with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
         config = config_from_data(session.get_one(Run, run_id).config)
-        phases = session.exec(select(Phase).where(Phase.run_id == run_id, Phase.retired == False)).all()  # noqa: E712
+        phases = session.exec(select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False))).all()
     for phase in phases:
         assert phase.id is not None
         phase_config = next(one for one in config.phases if one.name == phase.name)

@@ -50,7 +50,8 @@ def read_standing(database: Database, phase_id: int) -> Standing:
     with database.read() as connection:
         rows = connection.execute(
             text(
-                """SELECT s.probe_id, v.position, s.variant_id, s.state, s.outcome, s.wave IS NOT NULL AS sent, count(*) AS n
+                """SELECT s.probe_id, v.position, s.variant_id, s.state, s.outcome, s.wave IS NOT NULL AS sent,
+                          count(*) AS n
                    FROM sample s JOIN variant v ON v.id = s.variant_id
                    WHERE s.phase_id = :phase AND s.purpose = 'distil' AND NOT s.superseded
                    GROUP BY s.probe_id, v.position, s.variant_id, s.state, s.outcome, s.wave IS NOT NULL

@@ -1,4 +1,4 @@
-"""`lemfarm try`: a few probes through the real farm, in a home of their own, and what they promise for the whole run."""
+"""`lemfarm try`: a few probes through the real farm, in a home of their own, and what they promise for the run."""
 
 import shutil
 import tempfile
@@ -61,7 +61,8 @@ class TrialResult:
             if phase.generations is None:
                 yield "    at this pass rate the grid does not fill the quota: raise `samples`, or lower gate or quota"
             else:
-                yield f"    the quota would take about {phase.generations:.0f} generations, {phase.days:.1f} days on one such machine"
+                work = f"about {phase.generations:.0f} generations, {phase.days:.1f} days on one such machine"
+                yield f"    the quota would take {work}"
 
 
 @dataclass(frozen=True)

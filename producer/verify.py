@@ -41,7 +41,8 @@ _RULES: Mapping[str, str] = {
         AND s.outcome <> (SELECT v.outcome FROM verdict v WHERE v.sample_id = s.id ORDER BY v.id DESC LIMIT 1)""",
     "only leased samples have a lease": """SELECT id FROM sample WHERE run_id = :run
         AND ((state = 'leased') <> (lease_expires > 0))""",
-    "a failed sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'failed' AND error_class IS NULL""",
+    "a failed sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'failed'
+        AND error_class IS NULL""",
     "a skipped sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'skipped' AND reason = ''""",
     "every attempt of a sample that is not leased has ended": """SELECT s.id FROM sample s JOIN attempt a
         ON a.sample_id = s.id WHERE s.run_id = :run AND s.state <> 'leased' AND a.ending = ''""",

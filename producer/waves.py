@@ -90,7 +90,7 @@ class Waves:
             )
 
     def recall_lost(self, run: Run) -> None:
-        """Messages are lost when the queue is empty while sent samples are pending, in two looks one after the other."""
+        """Messages are lost when the queue is empty while sent samples are pending, in two looks in a row."""
         assert run.id is not None
         empty = self._sent_but_pending(run.id) > 0 and self._queued(run) == 0
         self._empty_passes[run.id] = self._empty_passes.get(run.id, 0) + 1 if empty else 0

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 import uuid_utils
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from lemfarm import __version__
 from lemfarm.database import Database
@@ -66,7 +66,7 @@ def bury_predecessors(database: Database, who: Identity) -> None:
                 Worker.name == who.name,
                 Worker.home_id == who.home_id,
                 Worker.id != who.id,
-                Worker.state.not_in(GONE),  # type: ignore[attr-defined]
+                col(Worker.state).not_in(GONE),
             )
         ).all()
     for worker_id, its_boot in earlier:

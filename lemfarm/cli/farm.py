@@ -1,4 +1,7 @@
-"""`status`, `pause`, `resume`, `cancel`, `requeue`, `verify`. Twins: `lemfarm.status`, `producer.campaign`, `producer.verify`."""
+"""`status`, `pause`, `resume`, `cancel`, `requeue`, `verify`.
+
+Twins: `lemfarm.status`, `producer.campaign`, `producer.verify`.
+"""
 
 import time
 from typing import Annotated

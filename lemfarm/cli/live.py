@@ -152,9 +152,10 @@ def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
     for line in measurement_lines(status):
         console.print(line, soft_wrap=True)
     if status.promoted:
-        console.print(f"  adapter {home.adapters / status.promoted}; try it with", soft_wrap=True)
+        adapter = home.adapters / status.promoted
+        console.print(f"  adapter {adapter}; try it with", soft_wrap=True)
         console.print(
-            f"      mlx_lm.generate --model {status.model} --adapter-path {home.adapters / status.promoted} --prompt ...",
+            f"      mlx_lm.generate --model {status.model} --adapter-path {adapter} --prompt ...",
             style="dim",
             soft_wrap=True,
         )
@@ -163,7 +164,8 @@ def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
 def _show_phase(console: Any, phase: "PhaseStatus") -> None:
     rate = "" if phase.pass_rate is None else f", {phase.pass_rate:.0%} of the judged ones"
     console.print(
-        f"  {phase.name}: {phase.accepted} accepted{rate}; {phase.done} generated, {phase.skipped} not needed, {phase.failed} failed"
+        f"  {phase.name}: {phase.accepted} accepted{rate}; {phase.done} generated, "
+        f"{phase.skipped} not needed, {phase.failed} failed"
     )
     for reason, count in phase.reasons:
         console.print(f"      {count:>5} x {reason}", style="dim")
@@ -183,7 +185,8 @@ def measurement_lines(status: "RunStatus") -> list[str]:
     for row in status.measurements:
         bounds = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
         lines.append(
-            f"      {row['model'][:16]:<16} {row['condition']:<10} {row['scorer']} {row['mean']:.2f}{bounds}, {row['probes']} probes"
+            f"      {row['model'][:16]:<16} {row['condition']:<10} "
+            f"{row['scorer']} {row['mean']:.2f}{bounds}, {row['probes']} probes"
         )
     by_key = {(row["model"], row["condition"]): row["by_probe"] for row in status.measurements}
     for (model, condition), after in by_key.items():

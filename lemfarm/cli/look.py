@@ -44,7 +44,7 @@ def plan(config: ConfigArgument, set_: SetOption = None, home: HomeOption = None
 def logs(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[WORKER]", help="A worker or service; all logs when left out.", show_default=False),
+        typer.Argument(metavar="WORKER", help="A worker or service; all logs when left out.", show_default=False),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added, until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines of each log.")] = 20,
@@ -141,7 +141,7 @@ def _facts(rows: list[tuple[str, str]]) -> "Table":
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", min_width=10)
-    table.add_column()
+    table.add_column(overflow="fold")
     for label, text in rows:
         table.add_row(f"  {label}", text)
     return table
@@ -231,7 +231,9 @@ def _figure(text: str, source: str) -> str:
 def show_table(table: "Table") -> None:
     """Print a table; where no terminal limits it, lines stay whole, so that paths can be copied and searched."""
     console = out()
-    console.print(table, width=None if console.is_terminal else _WIDE, crop=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
 
 
 def duration(seconds: float) -> str:

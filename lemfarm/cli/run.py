@@ -234,7 +234,8 @@ def _tell_plan(name: str, result: Any, *, active: bool) -> None:
         err().print(f"run {name}: {result.added} samples planned")
     elif result.changed:
         err().print(
-            f"run {name}: changed, {result.added} samples added, {result.superseded} superseded, {result.restored} restored"
+            f"run {name}: changed, {result.added} samples added, "
+            f"{result.superseded} superseded, {result.restored} restored"
         )
     else:
         err().print(f"run {name}: going on" if active else f"run {name}: nothing is left to do")

@@ -77,7 +77,8 @@ def show_sample(
         f"{found.run} / {found.phase} / {found.purpose}: {found.state} {found.outcome or ''}  {escape(found.reason)}"
     )
     console.print(
-        f"seed {found.seed}, kernel {found.kernel_hash or 'none'}, adapter {found.adapter_id or 'none'}, {found.sampling}",
+        f"seed {found.seed}, kernel {found.kernel_hash or 'none'}, "
+        f"adapter {found.adapter_id or 'none'}, {found.sampling}",
         style="dim",
     )
     for turn in found.messages:
@@ -91,6 +92,7 @@ def show_sample(
         console.print(f"\n[bold]{score['scorer']}[/] {score['value']:.2f}  [dim]{signals}[/]", soft_wrap=True)
     for attempt in found.attempts:
         console.print(
-            f"attempt {attempt['epoch']} on {attempt['worker']}: {attempt['ending'] or 'in flight'} {escape(attempt['error'])}",
+            f"attempt {attempt['epoch']} on {attempt['worker']}: "
+            f"{attempt['ending'] or 'in flight'} {escape(attempt['error'])}",
             style="dim",
         )

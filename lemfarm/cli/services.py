@@ -122,7 +122,7 @@ def flower(home: HomeOption = None, database: DatabaseOption = None, broker: Bro
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG]", help="A run file, to check its model.", show_default=False)
+        Path | None, typer.Argument(metavar="CONFIG", help="A run file, to check its model.", show_default=False)
     ] = None,
     model: ModelOption = None,
     home: HomeOption = None,
@@ -162,10 +162,10 @@ def _services_data(home: "Home", services: "Services") -> dict[str, object]:
 
 def _tell_services(home: "Home", services: "Services") -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     data = _services_data(home, services)
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid("", "", "", Column(overflow="fold"), padding=(0, 2))
     table.add_row("[green]ok[/]", "Broker", _word(services, "valkey"), escape(str(data["broker"])))
     if services.flower:
         shown = f"{services.flower.url}  [dim]user {services.flower.user}[/]"
@@ -266,9 +266,9 @@ def _tell_event(event: "Event") -> None:
 
 def _tell_findings(findings: "list[Finding]") -> None:
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid("", "", Column(overflow="fold"), padding=(0, 2))
     for finding in findings:
         fix = f"\n[dim]→ {escape(finding.how_to_fix)}[/]" if finding.how_to_fix else ""
         table.add_row(_MARKS[finding.level], finding.name, escape(finding.what) + fix)

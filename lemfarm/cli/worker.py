@@ -1,4 +1,7 @@
-"""`worker` and `workers list|drain|forget`. Twins: `lemfarm.local_workers`, `lemfarm.supervisor`, `lemfarm.workforce`."""
+"""`worker` and `workers list|drain|forget`.
+
+Twins: `lemfarm.local_workers`, `lemfarm.supervisor`, `lemfarm.workforce`.
+"""
 
 from typing import Annotated
 

@@ -177,7 +177,8 @@ def training_examples(database: Database, phase_id: int, config: PhaseConfig) ->
 
 
 def _accepted(database: Database, phase_id: int, config: PhaseConfig) -> Sequence[tuple[str, Example]]:
-    newest = columns(col(Answer.id)).where(col(Answer.sample_id) == Sample.id).order_by(col(Answer.revision).desc()).limit(1)
+    texts = columns(col(Answer.id)).where(col(Answer.sample_id) == Sample.id)
+    newest = texts.order_by(col(Answer.revision).desc()).limit(1)
     query = (
         columns(col(Sample.id), col(Probe.name), col(Variant.messages), col(Answer.id), col(Answer.content))
         .join(Probe, col(Probe.id) == Sample.probe_id)

@@ -41,7 +41,7 @@ def _no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-def seen(folder: Path, text: str = GOOD, machine: MachineFacts = MAC, **overrides: object) -> Preview:
+def seen(folder: Path, text: str = GOOD, machine: MachineFacts = MAC, **overrides: Any) -> Preview:
     return preview(load(folder, text, **overrides), Home(folder / "none"), machine=machine)
 
 
