@@ -1,5 +1,6 @@
 """How a run stands: a few queries, one plain value that the terminal, `--json` and the report all show."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from lemfarm.records import Evaluation, LossPoint, Phase, Purpose, Run, Training
 RECENT_SECONDS = 300.0
 ALIVE_SECONDS = 120.0
 _SHOWN_REASONS = 5
+_FIRST_FIGURE = re.compile(r"(?<![\w.-])-?\d[\d.,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def _counted(connection: Connection, phase_id: int | None, cap: int | None) -> i
 
 
 def _reasons(connection: Connection, phase_id: int | None) -> tuple[tuple[str, int], ...]:
-    """Reasons without their figures, so that `v2-distill 18.3 < 24.0` and `17.9 < 24.0` count as one."""
+    """Reasons without what was measured, so that `v2-distill 18.3 < 24.0` and `v2-distill 17.9 < 24.0` count as one."""
     rows = connection.execute(
         text(
             """SELECT reason, count(*) AS n FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND reason <> ''
@@ -201,13 +203,9 @@ def _reasons(connection: Connection, phase_id: int | None) -> tuple[tuple[str, i
     ).all()
     counts: dict[str, int] = {}
     for row in rows:
-        words = " ".join(word for word in row.reason.split() if not _is_figure(word)).strip(" <>.,")
+        words = _FIRST_FIGURE.sub("…", row.reason, count=1)
         counts[words] = counts.get(words, 0) + row.n
     return tuple(sorted(counts.items(), key=lambda item: -item[1])[:_SHOWN_REASONS])
-
-
-def _is_figure(word: str) -> bool:
-    return word.strip("<>=.,-").replace(".", "", 1).replace(",", "").isdigit() or word in "<>"
 
 
 def _losses(session: Session, stage: TrainingStage) -> tuple[tuple[str, int, float], ...]:

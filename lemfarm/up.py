@@ -95,6 +95,11 @@ def running(home: Home) -> list[str]:
     return [name for name, is_alive in lives.items() if is_alive]
 
 
+def is_kept(home: Home) -> bool:
+    """Whether a supervisor of `up` keeps services of this home."""
+    return is_locked(_Place(home).lock)
+
+
 def join(home: Home, *, database: str, broker: str) -> Joined:
     """Make this home part of a farm on other machines, once both services have answered.
 

@@ -24,13 +24,14 @@ from lemfarm.database import Database, open_database
 from lemfarm.errors import InputError, ModelError
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
-from lemfarm.local_workers import worker_members
+from lemfarm.local_workers import living_workers, worker_members
 from lemfarm.models import FoundModel, check_architecture, find_model, is_hub_id, model_key
 from lemfarm.records import Run, RunState
 from lemfarm.status import RunStatus, find_run, read_status
 from lemfarm.supervisor import Event, Supervisor
 from lemfarm.training.phases import open_stage
-from lemfarm.valkey import KeptValkey, ensure, is_running, stop
+from lemfarm.up import is_kept
+from lemfarm.valkey import KeptValkey, ensure, stop
 from producer.course import Course
 from producer.plan import PlanResult, apply_plan
 from producer.watch import Watcher
@@ -50,8 +51,8 @@ class Campaign:
     workers: int
     worker_environment: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, Path] = field(default_factory=dict)
+    leave_services: bool = False
     on_event: Callable[[Event], None] = lambda _event: None
-    _started_valkey: bool = False
     _supervisor: Supervisor | None = None
     _watcher: Watcher | None = None
     _run: str = ""
@@ -121,26 +122,28 @@ class Campaign:
             self._watcher.leave()
         if self._supervisor is not None:
             self._supervisor.stop(grace_seconds)
-        if self._started_valkey:
+        if self._may_stop_valkey():
             stop(self.home)
         self.database.close()
 
+    def _may_stop_valkey(self) -> bool:
+        """Nobody asked for it to go on: neither `--keep-services` nor `lemfarm up`, and no worker here needs it."""
+        if self.leave_services or not self.connections.embedded_broker:
+            return False
+        return not is_kept(self.home) and not living_workers(self.home)
 
-def open_campaign(
-    home: Home, connections: Connections, *, workers: int, leave_services: bool = False, **options: Any
-) -> Campaign:
+
+def open_campaign(home: Home, connections: Connections, *, workers: int, **options: Any) -> Campaign:
     """Make sure that broker and database answer (starting the embedded Valkey, migrating the tables).
 
     Raises BrokerDown, DatabaseDown, NoSpace, VersionError.
     """
     home.ensure()
-    started = False
     if connections.broker is None:
-        started = not is_running(home)
         connections = connections.with_broker(ensure(home).url)
     ping(str(connections.broker))
     database = open_database(connections.database, migrate=True)
-    return Campaign(home, connections, database, workers, _started_valkey=started and not leave_services, **options)
+    return Campaign(home, connections, database, workers, **options)
 
 
 def key_of(config: RunConfig, found: FoundModel | None) -> str:
@@ -194,7 +197,8 @@ def train_now(database: Database, name: str | None) -> Run:
         ).scalar_one_or_none()
         connection.execute(
             text(
-                "UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0 WHERE run_id = :run AND state = 'failed'"
+                """UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0
+                   WHERE run_id = :run AND state = 'failed'"""
             ),
             {"run": run.id},
         )
@@ -206,8 +210,8 @@ def train_now(database: Database, name: str | None) -> Run:
     with database.write() as connection:
         connection.execute(
             text(
-                f"""UPDATE run SET state = 'active', reason = '', trains = true, activated = {database.now}, finished = NULL
-                    WHERE id = :run"""
+                f"""UPDATE run SET state = 'active', reason = '', trains = true, activated = {database.now},
+                    finished = NULL WHERE id = :run"""
             ),
             {"run": run.id},
         )
@@ -223,7 +227,8 @@ def _set_state(database: Database, name: str | None, state: RunState, allowed: s
     with database.write() as connection:
         connection.execute(
             text(
-                f"UPDATE run SET state = :state, reason = '', activated = {database.now} WHERE id = :id AND state = :was"
+                f"""UPDATE run SET state = :state, reason = '', activated = {database.now}
+                    WHERE id = :id AND state = :was"""
             ),
             {"state": state, "id": run.id, "was": run.state},
         )

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from producer.course import as_json
 
 @dataclass(frozen=True, slots=True)
 class PhaseTrial:
-    """What one phase did on trial. `generations` and `days` are for its whole quota at this pass rate and pace; none
-    where the grid would not fill it."""
+    """What one phase did on trial. `generations` and `seconds` are for its whole quota at this pass rate and
+    pace; none where the grid would not fill it."""
 
     name: str
     done: int
@@ -34,7 +34,7 @@ class PhaseTrial:
     mean_tokens: float
     truncated: int
     generations: float | None
-    days: float | None
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +45,6 @@ class TrialResult:
     seconds: float
     tokens_per_second: float
     samples_per_minute: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
-
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        yield f"{self.tokens_per_second:.0f} tokens/s, {self.samples_per_minute:.1f} samples/min on this machine"
-        for phase in self.phases:
-            yield (
-                f"{phase.name}: {phase.accepted} of {phase.done} accepted ({phase.pass_rate:.0%}), "
-                f"{phase.mean_tokens:.0f} tokens an answer, {phase.truncated} truncated"
-            )
-            if phase.generations is None:
-                yield "    at this pass rate the grid does not fill the quota: raise `samples`, or lower gate or quota"
-            else:
-                work = f"about {phase.generations:.0f} generations, {phase.days:.1f} days on one such machine"
-                yield f"    the quota would take {work}"
 
 
 @dataclass(frozen=True)
@@ -101,8 +83,8 @@ class Trial:
             expected_generations(cells, config.quota.accepted, rate, config.quota.at_most_per_probe) if rate else None
         )
         tokens, truncated = _lengths(database, phase.name)
-        days = None if needed is None else needed * per_sample / 86400
-        return PhaseTrial(phase.name, phase.done, phase.accepted, rate, tokens, truncated, needed, days)
+        seconds = None if needed is None else needed * per_sample
+        return PhaseTrial(phase.name, phase.done, phase.accepted, rate, tokens, truncated, needed, seconds)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A farm of real processes for tests: embedded Valkey, worker processes with the simulated engine, one run to finish.
+"""A farm of real processes for tests: embedded Valkey, workers with the simulated engine, one run to finish.
 
-The watchers of the workers do what `lemfarm run` would do. Nothing here sleeps for a fixed time to let something happen:
-`wait` asks until it is so. `check` holds every invariant against the database after the fault.
+The watchers of the workers do what `lemfarm run` would do. Nothing here sleeps for a fixed time to let something
+happen: `wait` asks until it is so. `check` holds every invariant against the database after the fault.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from lemfarm import valkey
 from lemfarm.broker import make_app, queue_length
 from lemfarm.config import RunConfig, load_config
 from lemfarm.connections import child_environment, resolve
-from lemfarm.database import Database, open_database
+from lemfarm.database import open_database
 from lemfarm.errors import LemfarmError
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
@@ -272,7 +272,7 @@ class Farm:
     # ---- what must hold
 
     def check(self, *, failed: int = 0) -> None:
-        """Nothing lost, nothing stored twice, nothing generated twice but what a kill interrupted, everything adds up."""
+        """Nothing lost or stored twice, nothing generated twice but what a kill interrupted, everything adds up."""
         balance = self.balance()
         assert balance.adds_up
         assert balance == Balance(

@@ -41,7 +41,7 @@ def root(
 def main() -> None:
     """Entry point: errors that we raise on purpose become one message and their exit code."""
     try:
-        app()
+        app(prog_name="lemfarm")
     except LemfarmError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:

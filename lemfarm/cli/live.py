@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lemfarm.cli.shared import emit, err, out
+from lemfarm.cli.shared import duration, emit, err, out
 
 if TYPE_CHECKING:
     from lemfarm.home import Home
@@ -63,7 +63,7 @@ def plain_line(status: "RunStatus") -> str:
         else ""
     )
     speed = sum(worker.tokens_per_second for worker in status.workers)
-    left = f", {span(status.seconds_left)} left" if status.seconds_left else ""
+    left = f", {duration(status.seconds_left)} left" if status.seconds_left else ""
     return (
         f"{status.run} {status.state}: {phases}{measured}; {speed:.0f} tokens/s on {len(status.workers)} workers{left}"
     )
@@ -77,7 +77,7 @@ def render(status: "RunStatus") -> RenderableType:
         parts.append(Text(f"evaluation {status.evaluation['done']}/{status.evaluation['planned']}", style="dim"))
     if status.workers:
         parts.append(_worker_table(status))
-    left = f"   about {span(status.seconds_left)} of generation left" if status.seconds_left else ""
+    left = f"   about {duration(status.seconds_left)} of generation left" if status.seconds_left else ""
     parts.append(Text(f"{status.samples_per_minute:.1f} samples/min{left}", style="dim"))
     if status.reason:
         parts.append(Text(status.reason, style="yellow"))
@@ -195,16 +195,3 @@ def measurement_lines(status: "RunStatus") -> list[str]:
             change = paired_difference(before.items(), after.items())
             lines.append(f"      change by training, {condition}: {describe_change(change.interval)}")
     return lines
-
-
-def span(seconds: float | None) -> str:
-    """A duration as a person says it."""
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 172800:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lemfarm.cli.run import SetOption, overrides
-from lemfarm.cli.shared import ConfigArgument, HomeOption, JsonOption, emit, err, out
+from lemfarm.cli.shared import ConfigArgument, HomeOption, JsonOption, duration, emit, err, out, show_table, size
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from producer.preview import Outlook, PhasePreview, Preview
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
-_WIDE = 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -226,29 +225,3 @@ def _cost_facts(costs: "Costs") -> "Table":
 
 def _figure(text: str, source: str) -> str:
     return f"{text}\n[dim]{source}[/]"
-
-
-def show_table(table: "Table") -> None:
-    """Print a table; where no terminal limits it, lines stay whole, so that paths can be copied and searched."""
-    console = out()
-    if not console.is_terminal:
-        console.width = _WIDE
-    console.print(table)
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: 0.7 s, 25 min, 14.5 h, 3.2 days."""
-    units = (("s", 1, 120), ("min", 60, 120 * 60), ("h", 3600, 72 * 3600), ("days", 86_400, float("inf")))
-    unit, length = next((unit, length) for unit, length, below in units if seconds < below)
-    value = seconds / length
-    return f"{value:,.{1 if value < 10 or unit == 'h' else 0}f} {unit}"
-
-
-def size(amount: int) -> str:
-    """Bytes in the unit that fits."""
-    value = float(amount)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:,.1f} {unit}" if unit != "B" else f"{amount} B"
-        value /= 1024
-    return f"{value:,.1f} TiB"

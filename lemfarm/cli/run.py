@@ -16,6 +16,7 @@ from lemfarm.cli.shared import (
     HomeOption,
     JsonOption,
     RunArgument,
+    duration,
     emit,
     err,
     open_farm,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from producer.campaign import Campaign
+    from producer.trial import TrialResult
 
 GRACE_SECONDS = 20.0
 
@@ -75,6 +77,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Start a run, or go on with it: the same command again continues, and says so when nothing is left to do."""
+    from rich.markup import escape
+
     from lemfarm.cli.live import follow, show_summary
     from lemfarm.config import config_warnings, load_config
     from lemfarm.journal import write_to_file
@@ -83,7 +87,7 @@ def run(
 
     settings = load_config(config, overrides=overrides(set_))
     for warning in config_warnings(settings):
-        err().print(f"[yellow]note[/] {warning}", soft_wrap=True)
+        err().print(f"[yellow]note[/] {escape(warning)}", soft_wrap=True)
     farm = open_farm(home, database, broker)
     if detach:
         _detach(farm.home.ensure(farm.home.logs) / f"detached-{settings.run}.log", settings.run)
@@ -136,10 +140,24 @@ def try_out(
             follow(campaign)
             found = trial.measure(campaign.database)
     if as_json:
-        emit("trial", **found.as_dict())
+        emit("trial", trial=found)
     else:
-        for line in found.lines():
-            out().print(line)
+        _show_trial(found)
+
+
+def _show_trial(found: "TrialResult") -> None:
+    console = out()
+    console.print(f"{found.tokens_per_second:.0f} tokens/s, {found.samples_per_minute:.1f} samples/min on this machine")
+    for phase in found.phases:
+        console.print(
+            f"{phase.name}: {phase.accepted} of {phase.done} accepted ({phase.pass_rate:.0%}), "
+            f"{phase.mean_tokens:.0f} tokens an answer, {phase.truncated} truncated"
+        )
+        if phase.seconds is None:
+            console.print("    at this pass rate the grid does not fill the quota: raise `samples`, or lower the gate")
+        else:
+            work = f"about {phase.generations:.0f} generations, {duration(phase.seconds)} on one such machine"
+            console.print(f"    the quota would take {work}")
 
 
 def train(

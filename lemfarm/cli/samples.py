@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, RunArgument, emit, open_farm, out
+from lemfarm.cli.shared import (
+    BrokerOption,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    RunArgument,
+    emit,
+    open_farm,
+    out,
+    show_table,
+)
 
 app = typer.Typer(
     help="Look at samples: what was asked, what was answered, how it was scored and judged.", no_args_is_help=True
@@ -51,7 +61,7 @@ def list_samples(
     for row in found:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row.scores.items())
         table.add_row(row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)
-    out().print(table)
+    show_table(table)
 
 
 @app.command("show")

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.look import show_table
 from lemfarm.cli.run import ModelOption, mapping
-from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, emit, err, open_farm, out
+from lemfarm.cli.shared import (
+    BrokerOption,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    emit,
+    err,
+    open_farm,
+    out,
+    show_table,
+)
 
 if TYPE_CHECKING:
     from lemfarm.connections import Connections

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from lemfarm.connections import Connections
     from lemfarm.database import Database
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Of every JSON object that a verb prints; grows when a key changes its meaning.
 JSON_FORMAT = 1
+_WIDE = 1000  #: columns of a table where no terminal limits it
 
 HomeOption = Annotated[
     Path | None,
@@ -42,7 +44,7 @@ BrokerOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="Name of the run; the latest when left out.", show_default=False)
+    str | None, typer.Argument(metavar="RUN", help="Name of the run; the latest when left out.", show_default=False)
 ]
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A run file (YAML).")]
 
@@ -97,6 +99,32 @@ def err() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def show_table(table: "Table") -> None:
+    """Print a table; where no terminal limits it, lines stay whole, so that paths can be copied and searched."""
+    console = out()
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: 0.7 s, 25 min, 14.5 h, 3.2 days."""
+    units = (("s", 1, 120), ("min", 60, 120 * 60), ("h", 3600, 72 * 3600), ("days", 86_400, float("inf")))
+    unit, length = next((unit, length) for unit, length, below in units if seconds < below)
+    value = seconds / length
+    return f"{value:,.{1 if value < 10 or unit == 'h' else 0}f} {unit}"
+
+
+def size(amount: int) -> str:
+    """Bytes in the unit that fits."""
+    value = float(amount)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:,.1f} {unit}" if unit != "B" else f"{amount} B"
+        value /= 1024
+    return f"{value:,.1f} TiB"
 
 
 def fail(error: "LemfarmError") -> int:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, emit, err, open_farm, out
+from lemfarm.cli.shared import (
+    BrokerOption,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    emit,
+    err,
+    open_farm,
+    out,
+    show_table,
+)
 
 workers_app = typer.Typer(help="See and steer the workers of a farm.", no_args_is_help=True)
 GRACE_SECONDS = 20.0
@@ -113,7 +123,10 @@ def list_workers(
             f"{row.seen_ago:.0f} s ago",
             row.message,
         )
-    out().print(table if found else "no worker is alive; `lemfarm worker` starts one.")
+    if found:
+        show_table(table)
+    else:
+        err().print("no worker is alive; `lemfarm worker` starts one.")
 
 
 @workers_app.command("drain")
