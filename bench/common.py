@@ -64,7 +64,13 @@ class Farm:
     @property
     def environment(self) -> dict[str, str]:
         """For children that are to work in this farm."""
-        return os.environ | child_environment(self.connections, self.home)
+        return compiled_once(self.folder) | child_environment(self.connections, self.home)
+
+
+def compiled_once(folder: Path) -> dict[str, str]:
+    """The environment for children that find bytecode as an installed program does, whatever is set here."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return environment | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 @contextmanager

@@ -3,21 +3,19 @@
 import socket
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import psutil
 import structlog
-from sqlmodel import col, select
 
-from lemfarm.database import Database
+from lemfarm.database import Database, prepared
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.machine import boot_id
-from lemfarm.records import Worker, WorkerState
 from lemfarm.training.phases import reap_stages
 from lemfarm.work import Sighting
 
 log = structlog.get_logger()
-GONE = (WorkerState.STOPPED, WorkerState.DIED, WorkerState.REFUSED)
 
 
 @dataclass
@@ -29,6 +27,11 @@ class Reaper:
     ledger: Ledger
     home: Home
     _seen: dict[Sighting, float] = field(default_factory=dict)
+
+    @cached_property
+    def _here(self) -> dict[str, str]:
+        """Asked once: the boot's id costs a process of its own on a Mac."""
+        return {"home": self.home.identity, "boot": boot_id(), "host": socket.gethostname()}
 
     def look(self, lease_seconds: float) -> int:
         """One round; returns how many samples went back."""
@@ -46,15 +49,12 @@ class Reaper:
 
     def _bury_neighbours(self) -> int:
         """Workers of this home, on this machine, in this boot, whose process is gone."""
+        query = prepared(
+            """SELECT id, name, pid FROM worker WHERE home_id = :home AND boot_id = :boot AND host = :host
+               AND state NOT IN ('stopped', 'died', 'refused')"""
+        )
         with self.database.read() as connection:
-            rows = connection.execute(
-                select(Worker.id, Worker.name, Worker.pid).where(
-                    Worker.home_id == self.home.identity,
-                    Worker.boot_id == boot_id(),
-                    Worker.host == socket.gethostname(),
-                    col(Worker.state).not_in(GONE),
-                )
-            ).all()
+            rows = connection.execute(query, self._here).all()
         taken = 0
         for worker_id, name, pid in rows:
             if not _lives(pid):

@@ -2,11 +2,23 @@
 
 from sqlalchemy import text
 
-from lemfarm.database import Database
+from lemfarm.database import Database, prepared
 
 
 def take_turn(database: Database, name: str, owner: str, seconds: float) -> bool:
-    """True when the turn is ours for so many seconds: it was free, expired, or ours before."""
+    """True when the turn is ours, for at least half of so many seconds: it was free, expired, or ours before.
+
+    Renewed, which is a write, only when half of it is over; whoever has to wait only reads.
+    """
+    query = prepared(f"SELECT owner, expires - {database.now} AS left_over FROM turn WHERE name = :name")
+    with database.read() as connection:
+        turn = connection.execute(query, {"name": name}).one_or_none()
+    if turn is not None and turn.left_over > (seconds / 2 if turn.owner == owner else 0.0):
+        return bool(turn.owner == owner)
+    return _take(database, name, owner, seconds)
+
+
+def _take(database: Database, name: str, owner: str, seconds: float) -> bool:
     with database.write() as connection:
         connection.execute(
             text("INSERT INTO turn (name, owner, expires) VALUES (:name, '', 0) ON CONFLICT DO NOTHING"), {"name": name}

@@ -13,6 +13,8 @@ from rich.text import Text
 from lemfarm.cli.shared import duration, emit, err, out
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lemfarm.home import Home
     from lemfarm.status import PhaseStatus, RunStatus
     from producer.campaign import Campaign
@@ -175,23 +177,27 @@ def _show_phase(console: Any, phase: "PhaseStatus") -> None:
 
 
 def measurement_lines(status: "RunStatus") -> list[str]:
-    """Held-out scores by model and condition, and the paired change that training made, claimed no further than its
+    """Held-out scores before and after training by condition, and the paired change, claimed no further than its
     interval reaches."""
     from lemfarm.evaluation.statistics import describe_change, paired_difference
 
     if not status.measurements:
         return []
-    lines = ["  held-out probes (never trained on), mean score:"]
-    for row in status.measurements:
-        bounds = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
-        lines.append(
-            f"      {row['model'][:16]:<16} {row['condition']:<10} "
-            f"{row['scorer']} {row['mean']:.2f}{bounds}, {row['probes']} probes"
-        )
-    by_key = {(row["model"], row["condition"]): row["by_probe"] for row in status.measurements}
-    for (model, condition), after in by_key.items():
-        before = by_key.get(("base", condition))
-        if model != "base" and before:
-            change = paired_difference(before.items(), after.items())
-            lines.append(f"      change by training, {condition}: {describe_change(change.interval)}")
+    first = status.measurements[0]
+    lines = [
+        f"  {first['probes']} held-out probes, never trained on: mean {first['scorer']} score with its 95 % interval"
+    ]
+    by_key = {(row["model"] == "base", row["condition"]): row for row in status.measurements}
+    for condition in dict.fromkeys(row["condition"] for row in status.measurements):
+        before, after = by_key.get((True, condition)), by_key.get((False, condition))
+        lines.append(f"      {condition:<10} before training {_mean(before):<22}  after {_mean(after)}")
+        if before and after:
+            change = paired_difference(before["by_probe"].items(), after["by_probe"].items())
+            lines.append(f"      {'':<10} change {describe_change(change.interval)}")
     return lines
+
+
+def _mean(row: "Mapping[str, Any] | None") -> str:
+    if row is None:
+        return "not measured"
+    return f"{row['mean']:.2f}" + ("" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]")

@@ -20,7 +20,7 @@ import pytest
 from typer.main import get_command
 
 from lemfarm.cli import app
-from lemfarm.config import json_schema
+from lemfarm.config import config_warnings, json_schema, load_config
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -229,12 +229,18 @@ def test_no_page_names_a_folder_of_somebodys_machine(page: Path) -> None:
 
 
 def rows_of(schema: Mapping[str, Any]) -> list[str]:
-    """What the page on the run file says of every key: a table for each section of the schema."""
-    lines = section_rows("The file", schema)
-    for name, section in sorted(schema["$defs"].items()):
-        if "properties" in section:
-            lines += section_rows(name, section)
+    """What the page on the run file says of every key: a table for each section, in the order in which they are met."""
+    lines, sections, met = section_rows("The file", schema), schema["$defs"], sections_in(schema["properties"])
+    for name in met:
+        met += [below for below in sections_in(sections[name]) if below not in met]
+        if "properties" in sections[name]:
+            lines += section_rows(name, sections[name])
     return lines
+
+
+def sections_in(schema: Any) -> list[str]:
+    """Names of the sections that a piece of the schema refers to."""
+    return list(dict.fromkeys(re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema))))
 
 
 def section_rows(name: str, section: Mapping[str, Any]) -> list[str]:
@@ -277,6 +283,13 @@ def test_the_page_on_the_run_file_has_every_key() -> None:
     """`python tests/contract/test_readme.py` prints the tables as they should be."""
     text = RUN_FILE_PAGE.read_text(encoding="utf-8")
     assert [line for line in rows_of(json_schema()) if line and line not in text] == []
+
+
+def test_the_example_on_that_page_is_a_valid_run_file(tmp_path: Path) -> None:
+    example = re.findall(r"^```yaml\n(.*?)^```", RUN_FILE_PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    file = tmp_path / "example.yaml"
+    file.write_text(example[0].replace("../", f"{ROOT}/"), encoding="utf-8")
+    assert config_warnings(load_config(file, environ={})) == []
 
 
 @cache
