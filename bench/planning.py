@@ -35,10 +35,11 @@ def enqueue(options: argparse.Namespace) -> dict[str, Any]:
     result = campaign.start(load_config(options.config), trains=False)
     planned = time.perf_counter()
     add_worker(campaign.database, slots=result.added // 4)
+    before = queued(campaign)
     sending = time.perf_counter()
     campaign._watcher.look_in_turn()
     sent = time.perf_counter()
-    count = queued(campaign)
+    count = queued(campaign) - before
     campaign.close(0.0)
     return {"samples": result.added, "queued": count, "plan": planned - began, "enqueue": sent - sending}
 

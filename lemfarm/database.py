@@ -247,7 +247,8 @@ def _plain(url: str, error: DBAPIError) -> Exception:
     if "malformed" in said or "not a database" in said:
         return InputError(f"{redact(url)}: {said}. This is not a lemfarm database; name another with --database.")
     if isinstance(error, OperationalError) or error.connection_invalidated:
-        return DatabaseDown(f"{redact(url)}: {said.strip()}")
+        reason = " ".join(said.split())
+        return DatabaseDown(f"{redact(url)} does not answer: {reason}. Start it, or name another with --database.")
     return error
 
 

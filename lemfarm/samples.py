@@ -53,6 +53,7 @@ class SampleDetails:
     state: str
     outcome: str | None
     reason: str
+    model_key: str
     fingerprint: str
     kernel_hash: str | None
     adapter_id: str | None
@@ -142,18 +143,19 @@ def _line(session: Session, sample: Sample, probe: Probe, variant: Variant, phas
 
 
 def _details(session: Session, sample: Sample) -> SampleDetails:
-    variant = session.get_one(Variant, sample.variant_id)
+    variant, run = session.get_one(Variant, sample.variant_id), session.get_one(Run, sample.run_id)
     answers = session.exec(select(Answer).where(Answer.sample_id == sample.id).order_by(col(Answer.revision))).all()
     return SampleDetails(
         id=sample.id,
         label=_label(session.get_one(Probe, sample.probe_id), variant, sample),
-        run=session.get_one(Run, sample.run_id).name,
+        run=run.name,
         phase=session.get_one(Phase, sample.phase_id).name,
         purpose=sample.purpose,
         condition=sample.condition,
         state=sample.state,
         outcome=sample.outcome,
         reason=sample.reason,
+        model_key=run.model_key,
         fingerprint=sample.fingerprint,
         kernel_hash=sample.kernel_hash,
         adapter_id=sample.adapter_id,

@@ -104,7 +104,7 @@ def read_status(database: Database, name: str | None = None) -> RunStatus:
     with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
         phases = _phases(session, connection, run.id)
         evaluation = _evaluation_counts(connection, run.id)
-        done_recently, now = _recent(connection, database, run.id)
+        done_recently, now = _recent(connection, database, run)
         workers = _workers(session, now)
         measured = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).all()
         superseded = connection.execute(
@@ -225,13 +225,13 @@ def _evaluation_counts(connection: Connection, run_id: int) -> dict[str, int]:
     return {"planned": sum(counts.values()), "done": counts.get("done", 0), "failed": counts.get("failed", 0)}
 
 
-def _recent(connection: Connection, database: Database, run_id: int) -> tuple[int, float]:
+def _recent(connection: Connection, database: Database, run: Run) -> tuple[int, float]:
     row = connection.execute(
         text(
             f"""SELECT {database.now} AS now, (SELECT count(*) FROM sample WHERE run_id = :run
-                AND finished > {database.now} - {RECENT_SECONDS}) AS done"""
+                AND finished > {database.now} - {RECENT_SECONDS} AND finished > :since) AS done"""
         ),
-        {"run": run_id},
+        {"run": run.id, "since": run.activated},
     ).one()
     return int(row.done), float(row.now)
 

@@ -146,6 +146,7 @@ class Supervisor:
         self._services = [_Kept(service, first_pause_seconds) for service in services]
         self._members = [_Kept(member, first_pause_seconds) for member in members]
         self._stopping = False
+        self._waiting = False
         self._hurry = False
 
     def start(self) -> None:
@@ -178,14 +179,18 @@ class Supervisor:
     def stop(self, grace_seconds: float) -> bool:
         """Ask all to end, wait, kill what is left; True when nothing had to be killed.
 
-        A second call, from a signal handler while the first one waits, kills at once.
+        A second call, from a signal handler while the first one waits, kills at once; after a first one that an
+        exception unwound, it asks again and waits anew.
         """
-        if self._stopping:
+        if self._waiting:
             self._hurry = True
             return False
-        self._stopping = True
-        members_ended = self._end(self._members, grace_seconds)
-        return self._end(self._services, grace_seconds) and members_ended
+        self._stopping = self._waiting = True
+        try:
+            members_ended = self._end(self._members, grace_seconds)
+            return self._end(self._services, grace_seconds) and members_ended
+        finally:
+            self._waiting = False
 
     def _end(self, group: Sequence[_Kept], grace_seconds: float) -> bool:
         for kept in reversed(group):

@@ -139,10 +139,10 @@ def open_campaign(home: Home, connections: Connections, *, workers: int, **optio
     Raises BrokerDown, DatabaseDown, NoSpace, VersionError.
     """
     home.ensure()
+    database = open_database(connections.database, migrate=True)
     if connections.broker is None:
         connections = connections.with_broker(ensure(home).url)
     ping(str(connections.broker))
-    database = open_database(connections.database, migrate=True)
     return Campaign(home, connections, database, workers, **options)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 import structlog
@@ -156,9 +157,10 @@ class Waves:
 def _in_order(standing: Standing, room: int) -> list[tuple[tuple[str, int], int]]:
     """The whole grid, evenly: the same number of every cell, as many as there is room for."""
     cells = [cell for cell in standing.cells if cell.pending]
+    share = ceil(room / max(len(cells), 1))
     wave = []
     for cell in sorted(cells, key=lambda cell: cell.sent):
-        count = min(cell.pending, max(1, room // max(len(cells), 1)), room)
+        count = min(cell.pending, share, room)
         if count <= 0:
             break
         room -= count

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import text
 
 from lemfarm import valkey
@@ -213,9 +215,30 @@ class Farm:
     def freeze(self, worker: WorkerProcess) -> set[str]:
         """Stop a process where it stands and note what it has in flight: that may be generated a second time."""
         worker.signal(signal.SIGSTOP)
+        self.wait(lambda: psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED, f"{worker.name} to stand still")
         held = self.held_by(worker)
         self.interrupted |= held
         return held
+
+    def freeze_outside_transactions(self, worker: WorkerProcess) -> set[str]:
+        """As `freeze`, but not while it writes to SQLite: then all others would wait for it, as they must."""
+        while True:
+            held = self.freeze(worker)
+            if held and self._writable():
+                return held
+            worker.signal(signal.SIGCONT)
+            self.wait_busy(worker)
+
+    def _writable(self) -> bool:
+        if not self.database.is_sqlite:
+            return True
+        with contextlib.closing(sqlite3.connect(self.home.database, timeout=2.0, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.rollback()
+            return True
 
     def kill(self, worker: WorkerProcess) -> set[str]:
         """kill -9; returns what was in flight."""

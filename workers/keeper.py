@@ -19,6 +19,7 @@ from workers.spool import Spool, read_result, sample_of, set_aside
 
 log = structlog.get_logger()
 RATE_WINDOW_SECONDS = 60.0
+LONGEST_PAUSE_SECONDS = 5.0  #: so soon does a cancelled run, or a drain, reach a worker
 
 
 @dataclass
@@ -46,7 +47,7 @@ class TokenRate:
 
 @dataclass
 class Keeper:
-    """Runs every third of the lease time until `close`: also when the worker was asked to end, while samples finish."""
+    """Runs every third of the lease time, or oftener, until `close`: also while samples finish after a SIGTERM."""
 
     worker_id: str
     database: Database
@@ -80,7 +81,7 @@ class Keeper:
                 self._do(duty)
             if ending:
                 return
-            self._closed.wait(self.lease_seconds / 3)
+            self._closed.wait(min(self.lease_seconds / 3, LONGEST_PAUSE_SECONDS))
 
     def _do(self, duty: Callable[[], None]) -> None:
         try:

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ class Settings:
 def main() -> int:
     """Run a worker; returns its exit code: 0 asked to end, 2 cannot serve, 4 a service is away, 75 start me again."""
     write_to_stderr()
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")  # JSON only
     if sys.platform == "linux":
         os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # else every fused kernel is compiled by g++ when first used
     settings = Settings.read(os.environ)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from producer.trial import TrialResult
 
 GRACE_SECONDS = 20.0
+HURRY_SECONDS = 5.0
 
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=0, help="Local worker processes; 0 on a head node that only watches.")
@@ -235,7 +236,7 @@ def _close(campaign: "Campaign") -> None:
     try:
         campaign.close(GRACE_SECONDS + 10)
     except KeyboardInterrupt:
-        campaign.close(0.0)
+        campaign.close(HURRY_SECONDS)  # a worker's second SIGTERM means: release everything now
 
 
 def _tell_event(event: Any) -> None:

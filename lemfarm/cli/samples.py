@@ -1,6 +1,7 @@
 """`samples list|show`. Twin: `lemfarm.samples`."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +58,7 @@ def list_samples(
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("id", "sample", "phase", "state", "outcome", "scores", "reason"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", no_wrap=title == "id")
     for row in found:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row.scores.items())
         table.add_row(row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)
@@ -87,7 +88,7 @@ def show_sample(
         f"{found.run} / {found.phase} / {found.purpose}: {found.state} {found.outcome or ''}  {escape(found.reason)}"
     )
     console.print(
-        f"seed {found.seed}, kernel {found.kernel_hash or 'none'}, "
+        f"model {found.model_key}, seed {found.seed}, kernel {found.kernel_hash or 'none'}, "
         f"adapter {found.adapter_id or 'none'}, {found.sampling}",
         style="dim",
     )
@@ -103,6 +104,12 @@ def show_sample(
     for attempt in found.attempts:
         console.print(
             f"attempt {attempt['epoch']} on {attempt['worker']}: "
-            f"{attempt['ending'] or 'in flight'} {escape(attempt['error'])}",
+            f"{attempt['ending'] or 'in flight'} {escape(attempt['error'])} {_versions(attempt)}",
             style="dim",
         )
+
+
+def _versions(attempt: Mapping[str, Any]) -> str:
+    """Which libraries generated it."""
+    found = attempt["generation"].get("versions", {})
+    return ", ".join(f"{name} {version}" for name, version in found.items())

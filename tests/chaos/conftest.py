@@ -9,6 +9,11 @@ import pytest
 from tests.farm import Farm, random_instants
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The quick faults that `make test` tries too."""
+    config.addinivalue_line("markers", "subset: a fault that is tried on every change, not in the full matrix only")
+
+
 @pytest.fixture
 def dice() -> random.Random:
     """Seeded from LEMFARM_CHAOS_SEED, or anew; printed either way."""

@@ -53,7 +53,7 @@ def test_a_worker_is_stopped_for_longer_than_its_lease(farm: Farm, dice: random.
     worker = dice.choice([first, second])
     farm.wait_done(dice.randrange(30, 150))
     farm.wait_busy(worker)
-    held = farm.freeze(worker)
+    held = farm.freeze_outside_transactions(worker)
     farm.wait(lambda: not farm.held_by(worker), "the leases of the stopped worker to be taken back")
     assert farm.value("SELECT count(*) FROM attempt WHERE ending = 'reaped'") == len(held)
     worker.signal(signal.SIGCONT)
