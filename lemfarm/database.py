@@ -248,7 +248,7 @@ def _plain(url: str, error: DBAPIError) -> Exception:
         return InputError(f"{redact(url)}: {said}. This is not a lemfarm database; name another with --database.")
     if isinstance(error, OperationalError) or error.connection_invalidated:
         reason = " ".join(said.split())
-        return DatabaseDown(f"{redact(url)} does not answer: {reason}. Start it, or name another with --database.")
+        return DatabaseDown(f"{redact(url)}: {reason}. It must run and answer; --database names another.")
     return error
 
 

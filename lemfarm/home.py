@@ -1,5 +1,6 @@
 """The one folder in which everything of one farm lives: LEMFARM_HOME, by default ~/.lemfarm."""
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -59,7 +60,11 @@ class Home:
         try:
             return path.read_text().strip()
         except FileNotFoundError:
-            write_private(path, uuid_utils.uuid7().hex + "\n")
+            drafted = path.with_name(f".{path.name}.{uuid_utils.uuid7().hex}")
+            write_private(drafted, drafted.suffix.removeprefix(".") + "\n")
+            with contextlib.suppress(FileExistsError):  # another process was first: its name holds
+                path.hardlink_to(drafted)
+            drafted.unlink()
             return path.read_text().strip()
 
     def ensure(self, folder: Path | None = None) -> Path:

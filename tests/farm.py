@@ -210,6 +210,15 @@ class Farm:
         self.wait(lambda: not self.spooled(), "the spool to be empty")
         self.check()
 
+    def wait_seconds(self, seconds: float) -> None:
+        """Let a fault last: the passing of time is the condition."""
+        end_at = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() > end_at, f"{seconds:g} s to pass")
+
+    def workers_said(self, words: str) -> bool:
+        """Whether the words are in a worker's log."""
+        return any(words in worker.log.read_text(errors="replace") for worker in self.workers.values())
+
     # ---- faults
 
     def freeze(self, worker: WorkerProcess) -> set[str]:
