@@ -98,7 +98,7 @@ def metered(meter: Meter) -> None:
     meter.around(Spool, "write", "spool")
     meter.around(SampleRunner, "run", "task, rest")
     meter.around(SimulatedEngine, "add", STAND_IN)
-    meter.around(SimulatedEngine, "step", "engine thread")
+    meter.around(SimulatedEngine, "step", STAND_IN)
     meter.around(Watcher, "look_in_turn", "watcher thread")
     meter.around(Keeper, "_do", "keeper thread")
 

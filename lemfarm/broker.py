@@ -96,8 +96,10 @@ def send_generate(app: "Celery", rows: Iterable[QueuedSample]) -> int:
         app.producer_pool.acquire(block=True) as producer,
         producer.batch(max_size=_MESSAGES_PER_ROUND_TRIP),
     ):
+        declared: set[str] = set()
         for row in messages:
-            _publish(app, producer, GENERATE_TASK, row)
+            _publish(app, producer, GENERATE_TASK, row, declare=row.queue not in declared)
+            declared.add(row.queue)
     return len(messages)
 
 
@@ -142,7 +144,7 @@ def open_client(url: str, *, seconds: float = _CONNECT_SECONDS) -> "Redis":
     return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
 
 
-def _publish(app: "Celery", producer: Any, task: str, row: QueuedSample) -> None:
+def _publish(app: "Celery", producer: Any, task: str, row: QueuedSample, *, declare: bool = True) -> None:
     shown = f"{task} {row.label}"
     message = app.amqp.create_task_message(
         str(uuid_utils.uuid4()),
@@ -156,7 +158,8 @@ def _publish(app: "Celery", producer: Any, task: str, row: QueuedSample) -> None
     )
     # Workers report the shadow name; the event of sending would report the task's. One name for the whole life.
     message.sent_event["name"] = shown
-    app.amqp.send_task_message(producer, task, message, queue=row.queue, retry=False)
+    known = None if declare else ()  # None: declared with the message
+    app.amqp.send_task_message(producer, task, message, queue=row.queue, declare=known, retry=False)
 
 
 def _queue(kind: str, model_key: str, home_id: str | None) -> str:

@@ -111,7 +111,9 @@ def serve(environ: MutableMapping[str, str]) -> None:
     home = open_home(environ.get(HOME_VARIABLE))
     lock = _take_folder(home, environ)
     try:
-        make_app(broker).start(["--quiet", "flower"])
+        app = make_app(broker)
+        app.conf.broker_transport = None  # its page on the broker knows transports by Kombu's names only
+        app.start(["--quiet", "flower"])
     finally:
         os.close(lock)
 

@@ -66,7 +66,7 @@ class Campaign:
         if find_run(self.database, config.run).state in ENDED:
             return result
         environment = child_environment(self.connections, self.home) | dict(self.worker_environment)
-        members = worker_members(self.home, self.workers, environment)
+        members = worker_members(self.home, self.workers, environment, shares=True)
         services = [KeptValkey(self.home, leave_running=True)] if self.connections.embedded_broker else []
         self._supervisor = Supervisor(members, services=services)
         self._supervisor.start()

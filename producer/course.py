@@ -121,10 +121,16 @@ class Course:
         sampling |= {"temperature": temperature, "max_tokens": evaluate.max_tokens}
         rows = []
         for condition, kernel in self.conditions.items():
-            placement = self.config.kernel.placement if kernel and self.config.kernel else Placement.NONE
+            placement = self._condition_placement if kernel else Placement.NONE
             for text in self._texts(self.evaluation_probes, kernel, placement, sampling):
                 rows.append(self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, 0, condition))
         return rows
+
+    @property
+    def _condition_placement(self) -> Placement:
+        """Where a condition's kernel goes: as in the run, and into the system turn where the run places none."""
+        own = self.config.kernel.placement if self.config.kernel else Placement.NONE
+        return Placement.SYSTEM if own is Placement.NONE else own
 
     def _texts(
         self,
@@ -133,12 +139,15 @@ class Course:
         placement: Placement,
         sampling: dict[str, Any],
     ) -> Iterator["_Text"]:
+        """Every wording; one that two probes share is one question, asked for the first of them."""
         kernel_hash = kernel.hash if kernel else None
-        for probe in group:
-            for variant in probe.variants:
-                messages = as_json(variant)
-                mark = fingerprint(self.model_key, None, kernel_hash, placement, messages, sampling)
-                yield _Text(probe_key(probe.id), variant_key(probe.id, variant), mark, kernel_hash, placement, sampling)
+        asked: set[str] = set()
+        for probe, variant in ((probe, variant) for probe in group for variant in probe.variants):
+            mark = fingerprint(self.model_key, None, kernel_hash, placement, as_json(variant), sampling)
+            if mark in asked:
+                continue
+            asked.add(mark)
+            yield _Text(probe_key(probe.id), variant_key(probe.id, variant), mark, kernel_hash, placement, sampling)
 
     def _row(
         self, text: "_Text", run_id: int, phase_id: int, scope: str, purpose: Purpose, index: int, condition: str = ""

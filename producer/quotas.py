@@ -1,13 +1,13 @@
 """Quotas: what a full phase or probe no longer needs, what a raised quota needs again, and when a phase has ended."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig, config_from_data
-from lemfarm.database import Database
+from lemfarm.database import Database, prepared
 from lemfarm.engines.base import FinishReason
 from lemfarm.gates import Answer as Judged
 from lemfarm.gates import gate_hash, judge, required_scorers
@@ -19,6 +19,7 @@ from producer.standing import Standing, read_standing
 
 QUOTA = "quota full"
 PROBE = "probe has its share"
+BATCH = 500
 
 
 def close_what_is_full(ledger: Ledger, phase: Phase, config: PhaseConfig, standing: Standing) -> PhaseState:
@@ -80,22 +81,27 @@ def rejudge(database: Database, phase_id: int, config: PhaseConfig) -> int:
     return judged
 
 
-def _judged_by_others(database: Database, phase_id: int, gates: str) -> list[tuple[str, int, str, str, str]]:
-    with database.read() as connection:
-        rows = connection.execute(
-            text(
-                """SELECT s.id, t.id AS text_id, v.messages, t.content, a.generation FROM sample s
-                   JOIN variant v ON v.id = s.variant_id
-                   JOIN text t ON t.sample_id = s.id
-                        AND t.revision = (SELECT max(revision) FROM text WHERE text.sample_id = s.id)
-                   JOIN attempt a ON a.sample_id = s.id AND a.ending = 'done'
-                   WHERE s.phase_id = :phase AND s.purpose = 'distil' AND s.state = 'done' AND NOT s.superseded
-                   AND (SELECT gate_hash FROM verdict WHERE verdict.sample_id = s.id ORDER BY verdict.id DESC LIMIT 1)
-                       <> :gates"""
-            ),
-            {"phase": phase_id, "gates": gates},
-        ).all()
-    return [(r.id, r.text_id, _prompt(r.messages), r.content, _decoded(r.generation)["finish_reason"]) for r in rows]
+def _judged_by_others(database: Database, phase_id: int, gates: str) -> Iterator[tuple[str, int, str, str, str]]:
+    """Sample, text, prompt, answer, finish reason; read in batches, since all answers of a run are a lot of memory."""
+    values = {"phase": phase_id, "gates": gates, "after": "", "batch": BATCH}
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(prepared(_JUDGED_BY_OTHERS), values).all()
+        for r in rows:
+            yield r.id, r.text_id, _prompt(r.messages), r.content, _decoded(r.generation)["finish_reason"]
+        if len(rows) < BATCH:
+            return
+        values["after"] = rows[-1].id
+
+
+# Only done samples have a text, so their state need not be asked for: an index on it would be the wrong one to take.
+_JUDGED_BY_OTHERS = """SELECT s.id, t.id AS text_id, v.messages, t.content, a.generation FROM sample s
+    JOIN variant v ON v.id = s.variant_id
+    JOIN text t ON t.sample_id = s.id AND t.revision = (SELECT max(revision) FROM text WHERE text.sample_id = s.id)
+    JOIN attempt a ON a.sample_id = s.id AND a.ending = 'done'
+    WHERE s.phase_id = :phase AND s.purpose = 'distil' AND NOT s.superseded AND s.id > :after
+    AND (SELECT gate_hash FROM verdict WHERE verdict.sample_id = s.id ORDER BY verdict.id DESC LIMIT 1) <> :gates
+    ORDER BY s.id LIMIT :batch"""
 
 
 def _prompt(messages: object) -> str:
@@ -107,10 +113,9 @@ def _decoded(value: object) -> Any:
 
 
 def _scores(ledger: Ledger, text_id: int, prompt: str, content: str, wanted: tuple[str, ...]) -> dict[str, float]:
+    query = prepared("SELECT scorer, version, value FROM score WHERE text_id = :id")
     with ledger.database.read() as connection:
-        rows = connection.execute(
-            text("SELECT scorer, version, value FROM score WHERE text_id = :id"), {"id": text_id}
-        ).all()
+        rows = connection.execute(query, {"id": text_id}).all()
     known = {(row.scorer, row.version): row.value for row in rows}
     values = {}
     for name in wanted:

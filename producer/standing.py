@@ -4,13 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-from sqlalchemy import text
+from typing import Any
 
 from lemfarm.config import QuotaConfig
-from lemfarm.database import Database
+from lemfarm.database import Database, prepared
 from lemfarm.planning import Cell
-from lemfarm.records import SampleState
 
 
 @dataclass(frozen=True)
@@ -45,48 +43,38 @@ class Standing:
         return [] if cap is None else [probe for probe, count in self.accepted_by_probe.items() if count >= cap]
 
 
+_COUNTS = """SELECT counted.*, variant.position FROM (
+        SELECT probe_id, variant_id,
+            count(*) FILTER (WHERE state = 'pending' AND wave IS NULL) AS pending,
+            count(*) FILTER (WHERE state = 'pending' AND wave IS NOT NULL) AS sent,
+            count(*) FILTER (WHERE state = 'leased') AS leased,
+            count(*) FILTER (WHERE state = 'done' AND outcome = 'accepted') AS accepted,
+            count(*) FILTER (WHERE state = 'done' AND outcome = 'rejected') AS rejected,
+            count(*) FILTER (WHERE state = 'failed' OR (state = 'done' AND outcome = 'held')) AS other
+        FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded GROUP BY probe_id, variant_id
+    ) AS counted JOIN variant ON variant.id = counted.variant_id ORDER BY counted.probe_id, variant.position"""
+
+
 def read_standing(database: Database, phase_id: int) -> Standing:
-    """Count a phase's samples."""
+    """Count a phase's samples, a row for each wording: the database counts faster than it hands over rows."""
     with database.read() as connection:
-        rows = connection.execute(
-            text(
-                """SELECT s.probe_id, v.position, s.variant_id, s.state, s.outcome, s.wave IS NOT NULL AS sent,
-                          count(*) AS n
-                   FROM sample s JOIN variant v ON v.id = s.variant_id
-                   WHERE s.phase_id = :phase AND s.purpose = 'distil' AND NOT s.superseded
-                   GROUP BY s.probe_id, v.position, s.variant_id, s.state, s.outcome, s.wave IS NOT NULL
-                   ORDER BY s.probe_id, v.position"""
-            ),
-            {"phase": phase_id},
-        ).all()
-    counts: dict[tuple[str, int], Counter[str]] = {}
-    variants: dict[tuple[str, int], str] = {}
-    leased = 0
-    for row in rows:
-        key = (row.probe_id, row.position)
-        variants[key] = row.variant_id
-        counts.setdefault(key, Counter())[_kind(row.state, row.outcome, bool(row.sent))] += row.n
-        leased += row.n if row.state == SampleState.LEASED else 0
-    return Standing(tuple(_cell(key, count) for key, count in counts.items()), leased, variants)
+        rows = connection.execute(prepared(_COUNTS), {"phase": phase_id}).all()
+    return Standing(
+        cells=tuple(_cell(row) for row in rows),
+        leased=sum(row.leased for row in rows),
+        variants={(row.probe_id, row.position): row.variant_id for row in rows},
+    )
 
 
-def _kind(state: str, outcome: str | None, sent: bool) -> str:
-    if state == SampleState.DONE:
-        return outcome or "other"
-    if state == SampleState.LEASED or (state == SampleState.PENDING and sent):
-        return "in_flight"
-    return {SampleState.PENDING: "pending", SampleState.FAILED: "other"}.get(SampleState(state), "skipped")
-
-
-def _cell(key: tuple[str, int], count: Counter[str]) -> Cell:
+def _cell(row: Any) -> Cell:
     return Cell(
-        key[0],
-        key[1],
-        pending=count["pending"],
-        in_flight=count["in_flight"],
-        accepted=count["accepted"],
-        rejected=count["rejected"],
-        other=count["other"] + count["held"],
+        row.probe_id,
+        row.position,
+        pending=row.pending,
+        in_flight=row.sent + row.leased,
+        accepted=row.accepted,
+        rejected=row.rejected,
+        other=row.other,
     )
 
 

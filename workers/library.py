@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlmodel import Session
+from sqlalchemy import bindparam
+from sqlmodel import Session, col, select
 
 from lemfarm.config import FarmConfig, PhaseConfig, RunConfig, config_from_data
 from lemfarm.database import Database
@@ -18,6 +19,11 @@ from lemfarm.records import Kernel, Phase, Probe, Run, Variant
 from lemfarm.work import Claim
 
 FRESH_SECONDS = 2.0
+_WORDING = (
+    select(Probe.name, Variant.position, Variant.messages)
+    .join(Probe, col(Probe.id) == Variant.probe_id)
+    .where(Variant.id == bindparam("variant"))
+)
 _KEPT = 5000
 Found = TypeVar("Found")
 
@@ -106,11 +112,9 @@ class Library:
         return folder
 
     def _read_wording(self, variant_id: str) -> Wording:
-        with self.database.read() as connection, Session(bind=connection) as session:
-            variant = session.get_one(Variant, variant_id)
-            probe = session.get_one(Probe, variant.probe_id)
-            messages = tuple(Message(turn["role"], turn["content"]) for turn in variant.messages)
-            return Wording(probe.name, variant.position, messages)
+        with self.database.read() as connection:
+            probe, position, turns = connection.execute(_WORDING, {"variant": variant_id}).one()
+            return Wording(probe, position, tuple(Message(turn["role"], turn["content"]) for turn in turns))
 
     def _read_kernel(self, kernel_hash: str) -> str:
         with self.database.read() as connection, Session(bind=connection) as session:

@@ -24,9 +24,10 @@ from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, V
 from lemfarm.home import Home, open_home
 from lemfarm.journal import write_to_stderr
 from lemfarm.ledger import Ledger
-from lemfarm.local_workers import NAME_VARIABLE, take_name
+from lemfarm.local_workers import NAME_VARIABLE, RUN_VARIABLE, take_name
 from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, RunState, WorkerState
+from lemfarm.supervisor import orphaned
 from producer.watch import Watcher
 from workers.engine_thread import EngineThread
 from workers.host import Identity, new_identity, register, say
@@ -42,7 +43,6 @@ from workers.train import TrainRunner
 log = structlog.get_logger()
 SLOTS_VARIABLE = "LEMFARM_SLOTS"
 MODELS_VARIABLE = "LEMFARM_MODELS"
-RUN_VARIABLE = "LEMFARM_RUN"
 GRACE_VARIABLE = "LEMFARM_GRACE_SECONDS"
 GRACE_SECONDS = 20.0
 LOOK_SECONDS = 2.0
@@ -217,9 +217,15 @@ class _Process:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _is_wanted(self) -> bool:
-        """Whether this model still has a run; where only another model has, this process starts again with that one."""
-        if self._active_run(model_key=self.model_key) or not self._active_run():
+        """Whether this model still has a run; where only another model has, this process starts again with that one.
+        A worker that was started for one run, and whose supervisor was killed, ends with that run."""
+        if self._active_run(model_key=self.model_key):
             return True
+        if not self._active_run():
+            if not (self.settings.run and orphaned(os.environ)):
+                return True
+            log.info("the run is over, and nobody supervises this worker any more")
+            return False
         log.info("another model is wanted now")
         self.shutdown.begin(float("inf"), exit_code=RELOAD)
         return False

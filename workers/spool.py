@@ -8,7 +8,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import structlog
@@ -107,11 +107,12 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _encode(result: Result) -> str:
-    return json.dumps(asdict(result) | {"token_ids": base64.b64encode(result.token_ids).decode()})
+    shallow = {field.name: getattr(result, field.name) for field in fields(result)}
+    return json.dumps(shallow | {"token_ids": base64.b64encode(result.token_ids).decode()}, default=asdict)
 
 
 def _decode(text: str) -> Result:
-    fields = json.loads(text)
-    fields["token_ids"] = base64.b64decode(fields["token_ids"])
-    fields["scores"] = [ScoredBy(**score) for score in fields["scores"]]
-    return Result(**fields)
+    found = json.loads(text)
+    found["token_ids"] = base64.b64decode(found["token_ids"])
+    found["scores"] = [ScoredBy(**score) for score in found["scores"]]
+    return Result(**found)

@@ -81,6 +81,8 @@ def render(status: "RunStatus") -> RenderableType:
         parts.append(_worker_table(status))
     left = f"   about {duration(status.seconds_left)} of generation left" if status.seconds_left else ""
     parts.append(Text(f"{status.samples_per_minute:.1f} samples/min{left}", style="dim"))
+    if status.superseded:
+        parts.append(Text(f"{status.superseded} samples of earlier configurations are superseded", style="dim"))
     if status.reason:
         parts.append(Text(status.reason, style="yellow"))
     return Group(*parts)

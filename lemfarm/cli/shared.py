@@ -98,7 +98,7 @@ def err() -> "Console":
     """Where words for people go."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def show_table(table: "Table") -> None:

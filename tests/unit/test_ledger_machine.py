@@ -98,11 +98,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # ---- workers
 
+    @precondition(lambda self: any(map(self._is_free, self.model)))
+    @rule(name=WORKERS, over=st.booleans())
+    def claim_what_is_free(self, name: str, over: bool) -> None:
+        self.claim(next(n for n, model in enumerate(self.model) if self._is_free(model)), name, over)
+
     @rule(number=NUMBERS, name=WORKERS, over=st.booleans())
     def claim(self, number: int, name: str, over: bool) -> None:
         worker = self._worker(name)
         model = self.model[number]
-        free = model.state == "pending" and not model.superseded and not model.waits and self.run_state == "active"
+        free = self._is_free(model)
         claim = self.ledger.claim(self.ids[number], worker, OVER if over else LONG)
         assert (claim is not None) == free
         if claim is None:
@@ -221,59 +226,65 @@ class LedgerMachine(RuleBasedStateMachine):
             if condemned:
                 model.state, model.killer = "failed", True
 
-    @precondition(lambda self: any(model.waits for model in self.model))
-    @rule(number=NUMBERS)
-    def wait(self, number: int) -> None:
-        self.world.now(self.ids[number])
-        self.model[number].waits = False
+    @rule()
+    def wait(self) -> None:
+        """Until no retry waits any more."""
+        for identity, model in zip(self.ids, self.model, strict=True):
+            self.world.now(identity)
+            model.waits = False
 
     # ---- what a person, or the planner, wants
 
-    @rule(count=st.sampled_from([SAMPLES, SAMPLES, SAMPLES, 1]))
-    def plan_again(self, count: int) -> None:
+    @rule(wish=st.sampled_from(["plan all", "plan one", "skip", "want again", "cancel", "resume", "pause", "requeue"]))
+    def wish(self, wish: str) -> None:
+        """One rule for them all, so that work is what happens most."""
+        wishes = {
+            "plan all": lambda: self._plan(SAMPLES),
+            "plan one": lambda: self._plan(1),
+            "skip": self._skip,
+            "want again": lambda: self._unskip("quota full"),
+            "cancel": self._cancel,
+            "resume": self._resume,
+            "pause": lambda: self._set_run("paused"),
+            "requeue": self._requeue_failed,
+        }
+        if self.run_state != "active" and wish in ("cancel", "pause"):
+            wish = "resume"
+        wishes[wish]()
+
+    def _plan(self, count: int) -> None:
         self.ledger.plan(self.world.run, Purpose.DISTIL, self.world.rows(count))
         for number, model in enumerate(self.model):
             model.superseded = number >= count
 
-    @rule()
-    def skip(self) -> None:
+    def _skip(self) -> None:
         self.ledger.skip(self.world.phase, "quota full")
         for model in self.model:
             if model.state == "pending" and not model.superseded:
                 model.state, model.reason = "skipped", "quota full"
 
-    @rule(reason=st.sampled_from(["quota full", "cancelled"]))
-    def unskip(self, reason: str) -> None:
+    def _unskip(self, reason: str) -> None:
         self.ledger.unskip(self.world.run, reason)
         for model in self.model:
             if model.state == "skipped" and model.reason == reason:
                 model.state = "pending"
 
-    @precondition(lambda self: self.run_state == "active")
-    @rule()
-    def cancel(self) -> None:
-        self.run_state = "cancelled"
-        self.world.set_run("cancelled")
+    def _cancel(self) -> None:
+        self._set_run("cancelled")
         self.ledger.cancel(self.world.run)
         for model in self.model:
             if model.state == "pending":
                 model.state, model.reason = "skipped", "cancelled"
 
-    @precondition(lambda self: self.run_state != "active")
-    @rule()
-    def resume(self) -> None:
-        self.set_run("active")
-        self.unskip("cancelled")
+    def _resume(self) -> None:
+        self._set_run("active")
+        self._unskip("cancelled")
 
-    @precondition(lambda self: self.run_state == "active")
-    @rule(state=st.just("paused"))
-    def set_run(self, state: str) -> None:
+    def _set_run(self, state: str) -> None:
         self.run_state = state
         self.world.set_run(state)
 
-    @precondition(lambda self: any(model.state == "failed" for model in self.model))
-    @rule()
-    def requeue_failed(self) -> None:
+    def _requeue_failed(self) -> None:
         self.ledger.requeue_failed(self.world.run)
         for model in self.model:
             if model.state == "failed":
@@ -330,6 +341,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def _processes(self) -> int:
         return int(self.world.query("SELECT count(*) AS n FROM worker")[0]["n"])
 
+    def _is_free(self, model: Model) -> bool:
+        return model.state == "pending" and not model.superseded and not model.waits and self.run_state == "active"
+
     def _is_current(self, held: Held) -> bool:
         model = self.model[held.number]
         return model.state == "leased" and model.epoch == held.claim.epoch
@@ -341,6 +355,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=200, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 TestLedgerMachine = LedgerMachine.TestCase

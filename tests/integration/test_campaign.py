@@ -1,0 +1,244 @@
+"""A campaign through the command line, in real processes: to its end, interrupted, killed, paused, shared."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemfarm import valkey
+from lemfarm.database import open_database
+from lemfarm.local_workers import living_workers
+from producer import campaign
+from producer.verify import verify_run
+from tests.lemfarm_process import Site, json_of
+from tests.postgres import postgres, postgres_url  # noqa: F401
+
+SAMPLES = 60
+SLOW = 240.0
+"""Tokens a second with which sixty samples on four slots take a while: time enough for a signal to meet work."""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path) as made:
+        yield made
+
+
+def _worker_pids(site: Site) -> set[int | None]:
+    return {place.pid for place in living_workers(site.home)}
+
+
+def _supervisors(site: Site) -> set[int]:
+    return {place.supervisor for place in living_workers(site.home)}
+
+
+@contextlib.contextmanager
+def _held_back(site: Site) -> Iterator[None]:
+    """Let the run wait while commands come and go."""
+    database = open_database(f"sqlite:///{site.home.database}")
+    campaign.pause(database, None)
+    try:
+        yield
+    finally:
+        campaign.resume(database, None)
+        database.close()
+
+
+def _ledger(site: Site) -> list[tuple[Any, ...]]:
+    return site.rows("SELECT * FROM sample ORDER BY id")
+
+
+def _assert_finished(site: Site) -> None:
+    """All samples are done, each generated once to its end, and every invariant holds."""
+    assert site.count("state = 'done'") == site.count() == SAMPLES, site.story()
+    assert site.rows("SELECT count(*) FROM text") == [(SAMPLES,)]
+    assert site.rows("SELECT sample_id FROM attempt WHERE generation <> '{}' GROUP BY 1 HAVING count(*) > 1") == []
+    database = open_database(f"sqlite:///{site.home.database}")
+    broken = [finding for finding in verify_run(database, "tiny") if not finding.holds]
+    database.close()
+    assert broken == []
+
+
+def test_a_run_to_its_end_and_the_same_command_again(site: Site) -> None:
+    # Given a run of sixty samples that two workers bring to its end
+    first = site.run("run", site.run_file, "--workers", 2)
+    assert first.code == 0, first.err
+    assert "60 samples planned" in first.err
+    assert "run tiny is done" in first.out
+    _assert_finished(site)
+    before = _ledger(site)
+
+    # When the same command is given again
+    again = site.run("run", site.run_file, "--workers", 2, "--json")
+
+    # Then it says that nothing is left, ends well and has changed nothing
+    assert "nothing is left to do" in again.err
+    assert json_of(again)["status"]["state"] == "done"
+    assert _ledger(site) == before
+    # and every view of it can be read by a program
+    status = json_of(site.run("status", "--json"))["status"]
+    assert (status["run"], status["phases"][0]["done"]) == ("tiny", SAMPLES)
+    samples = json_of(site.run("samples", "list", "--outcome", "accepted", "--limit", 3, "--json"))["samples"]
+    assert len(samples) == 3
+    shown = json_of(site.run("samples", "show", samples[0]["id"], "--json"))["sample"]
+    assert shown["answer"] and shown["attempts"][0]["ending"] == "done"
+    workers = json_of(site.run("workers", "list", "--all", "--json"))["workers"]
+    assert {worker["state"] for worker in workers} == {"stopped"}
+    assert all(check["holds"] for check in json_of(site.run("verify", "--json"))["checks"])
+    # and nothing of it is left running
+    assert living_workers(site.home) == []
+    assert not valkey.is_running(site.home)
+
+
+def test_a_limit_plans_so_many_samples_once(site: Site) -> None:
+    # Given a run that was limited to ten samples: too few for its quota
+    first = site.run("run", site.run_file, "--limit", 10)
+    assert (first.code, site.count()) == (3, 10), first.err
+    assert "--limit 10 is used up" in first.out
+    before = _ledger(site)
+    # When the limit is repeated, then nothing is added
+    again = site.run("run", site.run_file, "--limit", 10)
+    assert (again.code, _ledger(site)) == (3, before)
+    assert "nothing is left to do" in again.err
+    # When it is lifted, then the run goes on to its end
+    assert site.run("run", site.run_file).code == 0
+    _assert_finished(site)
+
+
+def test_ctrl_c_releases_what_is_in_hand_and_the_same_command_goes_on(site: Site) -> None:
+    # Given a run in the middle of its work
+    site.write(speed=SLOW)
+    command = site.start("run", site.run_file, "--workers", 2)
+    site.wait_done(8)
+    # When a person presses Ctrl-C once
+    command.signal(signal.SIGINT)
+    # Then it ends with 130, all workers are gone, nobody holds a sample, and the text says what to do
+    assert command.ended() == 130
+    assert "Run the same command to go on" in command.said
+    assert living_workers(site.home) == []
+    assert site.count("state = 'leased'") == 0
+    assert site.rows("SELECT * FROM attempt WHERE ending = ''") == []
+    assert site.count("state = 'pending'") > 0, "the run was over before the signal came"
+    # When the same command is given again, then it finishes without doing anything twice
+    assert site.run("run", site.run_file, "--workers", 2).code == 0
+    _assert_finished(site)
+
+
+def test_workers_outlive_a_killed_run_and_the_next_one_adopts_them(site: Site) -> None:
+    # Given a run in the middle of its work, whose process is killed
+    site.write(speed=SLOW)
+    command = site.start("run", site.run_file, "--workers", 2)
+    site.wait_done(4)
+    before = _worker_pids(site)
+    assert len(before) == 2
+    command.signal(signal.SIGKILL)
+    command.ended()
+    # Then the workers go on by themselves
+    done = site.count("state = 'done'")
+    site.wait(lambda: site.count("state = 'done'") >= done + 6, "workers to go on without a supervisor")
+    # When the same command is given again (the work waits meanwhile, so that the test needs no haste)
+    with _held_back(site):
+        again = site.start("run", site.run_file, "--workers", 2)
+        site.wait(lambda: _supervisors(site) == {again.process.pid}, "the workers to be adopted")
+        assert _worker_pids(site) == before, "the workers of the killed command are used"
+    # Then it finishes with these workers and ends them
+    assert again.ended() == 0, site.story()
+    assert living_workers(site.home) == []
+    _assert_finished(site)
+
+
+def test_orphaned_workers_end_with_their_run(site: Site) -> None:
+    # Given a run whose process is killed, and whom nobody starts again
+    site.write(speed=SLOW)
+    command = site.start("run", site.run_file)
+    site.wait_done(4)
+    command.signal(signal.SIGKILL)
+    command.ended()
+    # Then its worker finishes the run and leaves the machine's memory to others
+    site.wait(lambda: site.rows("SELECT state FROM run") == [("done",)], "the worker to finish the run")
+    site.wait(lambda: not living_workers(site.home), "the worker to end")
+    _assert_finished(site)
+
+
+def test_pause_cancel_and_resume_of_a_run_at_work(site: Site) -> None:
+    # Given a run at work
+    site.write(speed=SLOW / 4)
+    command = site.start("run", site.run_file, "--workers", 2)
+    site.wait_done(2)
+    # When it is paused, then what is leased finishes and nothing more is claimed
+    assert site.run("pause").code == 0
+    site.wait(lambda: site.count("state = 'leased'") == 0, "leased samples to finish")
+    paused = site.rows("SELECT max(epoch), count(*) FROM attempt")
+    assert json_of(site.run("status", "--json"))["status"]["state"] == "paused"
+    assert site.rows("SELECT max(epoch), count(*) FROM attempt") == paused
+    assert command.lives
+    # When it is resumed, then it goes on
+    done = site.count("state = 'done'")
+    assert site.run("resume").code == 0
+    site.wait_done(done + 2)
+    # When it is cancelled, then pending samples are skipped, leased ones let go, and the command ends saying so
+    assert site.run("cancel").code == 0
+    assert command.ended() == 1, site.story()
+    assert "run tiny is cancelled" in command.said
+    assert site.count("state IN ('pending', 'leased')") == 0
+    assert site.count("state = 'skipped' AND reason = 'cancelled'") > 0
+    refused = site.run("run", site.run_file)
+    assert (refused.code, "lemfarm resume tiny" in refused.err) == (2, True)
+    # When that is taken back, then the same command finishes the run
+    assert site.run("resume").code == 0
+    site.write()
+    assert site.run("run", site.run_file, "--workers", 2).code == 0
+    _assert_finished(site)
+
+
+def test_a_second_command_attaches_and_takes_over_when_the_first_one_leaves(site: Site) -> None:
+    # Given a run at work
+    site.write(speed=SLOW)
+    first = site.start("run", site.run_file)
+    site.wait_done(2)
+    before = _worker_pids(site)
+    with _held_back(site):
+        # When the same command is given a second time, then it attaches and uses the worker that is there
+        second = site.start("run", site.run_file)
+        site.wait(lambda: "going on" in second.said, "the second command to attach")
+        site.wait(lambda: "tiny paused" in second.said, "the second command to look on")
+        assert _worker_pids(site) == before
+        # When the first one is interrupted, then it ends its worker, and the second one starts its own
+        first.signal(signal.SIGINT)
+        assert first.ended() == 130
+        site.wait(lambda: _supervisors(site) == {second.process.pid}, "the second command to start a worker")
+    # Then that one brings the run to its end
+    assert second.ended() == 0, site.story()
+    _assert_finished(site)
+
+
+def test_two_commands_at_once_both_see_the_end(site: Site) -> None:
+    commands = [site.start("run", site.run_file) for _ in range(2)]
+    assert [command.ended() for command in commands] == [0, 0], site.story()
+    assert all("run tiny is done" in command.said for command in commands)
+    _assert_finished(site)
+
+
+def test_a_detached_run_finishes_in_the_background(site: Site) -> None:
+    started = site.run("run", site.run_file, "--detach")
+    assert started.code == 0, started.err
+    assert "goes on in the background" in started.out
+    site.wait(lambda: site.rows("SELECT state FROM run") == [("done",)], "the run to end in the background")
+    site.wait(lambda: not living_workers(site.home), "its workers to end")
+    site.wait(lambda: not valkey.is_running(site.home), "its Valkey to end")
+    assert "run tiny is done" in (site.home.logs / "detached-tiny.log").read_text()
+    _assert_finished(site)
+
+
+def test_the_same_campaign_on_postgresql(site: Site, postgres_url: str) -> None:  # noqa: F811
+    where = ("--database", postgres_url)
+    ran = site.run("run", site.run_file, "--workers", 2, *where)
+    assert ran.code == 0, ran.err
+    assert "nothing is left to do" in site.run("run", site.run_file, *where).err
+    assert site.run("verify", *where).code == 0
+    status = json_of(site.run("status", "--json", *where))["status"]
+    assert status["phases"][0]["done"] == SAMPLES
+    assert not site.home.database.exists(), "the embedded database is not used"
