@@ -3,6 +3,9 @@
 A new client copies some two hundred entries, a tenth of a millisecond; a sample needs three (take the message, report,
 acknowledge), which was a fifth of all that Celery cost. A client over a pool may be shared by threads. What goes over
 the wire is unchanged, so Flower and `celery inspect` need not know.
+
+A worker at rest asks again every three seconds instead of every second; a message ends the wait at once. Longer waits
+would delay how soon a half-open connection is noticed, which takes this time and twice `health_check_interval`.
 """
 
 from typing import Any
@@ -27,3 +30,4 @@ class Transport(redis.Transport):  # type: ignore[misc]
     """Named by `lemfarm.broker` in Celery's settings."""
 
     Channel = Channel
+    brpop_timeout = 3

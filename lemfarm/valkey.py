@@ -248,6 +248,7 @@ def _write_files(place: _Place, port: int) -> None:
         "aof-load-truncated": "yes",  # a kill cuts the last command short
         "save": '""',
         "tcp-keepalive": "60",
+        "hz": "2",  # looks at its own affairs that often a second; ten times is most of what it uses at rest
     }
     try:
         write_private(place.users, users_file(_passwords(place)))

@@ -15,7 +15,7 @@ from lemfarm.ledger import Ledger
 from lemfarm.records import Adapter, Phase, PhaseState, Probe, Purpose, Run, RunState, Sample, StageState, TrainingStage
 from lemfarm.training.phases import open_stage
 from producer.evaluation import measure, plan_adapter_evaluation
-from producer.quotas import close_what_is_full, rejudge
+from producer.quotas import close_what_is_full, rejudge, want_again
 from producer.standing import Standing, read_standing
 from producer.waves import Waves
 
@@ -87,8 +87,10 @@ class Handover:
         state = close_what_is_full(self.ledger, phase.row, phase.config, phase.standing)
         if state == phase.row.state:
             return
-        if state in (PhaseState.FULL, PhaseState.EXHAUSTED):
-            rejudge(self.database, phase.id, phase.config)
+        if state != PhaseState.OPEN and rejudge(self.database, phase.id, phase.config):
+            # Workers went by older gates for a moment: what was counted is not so; the next look counts anew.
+            want_again(self.ledger, phase.row.run_id, phase.id, phase.config)
+            return
         log.info("phase changed", phase=phase.row.name, was=phase.row.state, now=state)
         phase.row.state = state
         self._set_phase(phase.id, state)
@@ -153,7 +155,8 @@ class Handover:
                 return False
             stage = self._stage(open_stage(self.database, _id(run), phase.id))
             if stage.state == StageState.FAILED:
-                self._end(run, RunState.STOPPED, f"training of phase {phase.row.name} failed: {stage.error}")
+                again = f"`lemfarm train {run.name}` tries it again."
+                self._end(run, RunState.STOPPED, f"training of phase {phase.row.name} failed: {stage.error} {again}")
             elif stage.state == StageState.WAITING:
                 self._send_stage(run, phase, stage)
             return True

@@ -19,6 +19,7 @@ from producer.standing import Standing, read_standing
 
 QUOTA = "quota full"
 PROBE = "probe has its share"
+TRAINED = "phase is trained"
 BATCH = 500
 
 
@@ -55,11 +56,14 @@ def reopen(database: Database, run_id: int) -> None:
         assert phase.id is not None
         phase_config = next(one for one in config.phases if one.name == phase.name)
         rejudge(database, phase.id, phase_config)
-        if phase.state != PhaseState.TRAINED:
-            _want_again(ledger, run_id, phase.id, phase_config)
+        if phase.state == PhaseState.TRAINED:
+            ledger.skip(phase.id, TRAINED)
+        else:
+            want_again(ledger, run_id, phase.id, phase_config)
 
 
-def _want_again(ledger: Ledger, run_id: int, phase_id: int, config: PhaseConfig) -> None:
+def want_again(ledger: Ledger, run_id: int, phase_id: int, config: PhaseConfig) -> None:
+    """Take back what was skipped for a quota that is not full any more."""
     standing = read_standing(ledger.database, phase_id)
     if standing.accepted(config.quota) >= config.quota.accepted and config.quota.stop_when_full:
         return

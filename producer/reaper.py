@@ -1,5 +1,6 @@
 """Takes back the work of workers that are gone: by lease, and faster where their process can be seen to be dead."""
 
+import os
 import socket
 import time
 from dataclasses import dataclass, field
@@ -34,36 +35,42 @@ class Reaper:
         return {"home": self.home.identity, "boot": boot_id(), "host": socket.gethostname()}
 
     def look(self, lease_seconds: float) -> int:
-        """One round; returns how many samples went back."""
-        taken = self._bury_neighbours()
-        now = time.monotonic()
-        expired = self.ledger.expired()
-        self._seen = {sighting: self._seen.get(sighting, now) for sighting in expired}
-        ripe = [sighting for sighting, first in self._seen.items() if now - first >= lease_seconds / 2]
-        if ripe:
-            reaped = self.ledger.reap(ripe)
-            log.warning("took back expired leases", samples=reaped)
-            taken += reaped
-        reap_stages(self.database)
+        """One round; returns how many samples went back. One reading tells whether there is anything to do."""
+        now = self.database.now
+        with self.database.read() as connection:
+            neighbours = connection.execute(prepared(_NEIGHBOURS), self._here).all()
+            expired = connection.execute(prepared(_EXPIRED.format(now=now))).one()
+        taken = sum(self._bury(row.id, row.name) for row in neighbours if not _lives(row.pid))
+        taken += self._reap(lease_seconds) if expired.samples else 0
+        if expired.stages:
+            reap_stages(self.database)
         return taken
 
-    def _bury_neighbours(self) -> int:
-        """Workers of this home, on this machine, in this boot, whose process is gone."""
-        query = prepared(
-            """SELECT id, name, pid FROM worker WHERE home_id = :home AND boot_id = :boot AND host = :host
-               AND state NOT IN ('stopped', 'died', 'refused')"""
-        )
-        with self.database.read() as connection:
-            rows = connection.execute(query, self._here).all()
-        taken = 0
-        for worker_id, name, pid in rows:
-            if not _lives(pid):
-                taken += self.ledger.bury(worker_id, rebooted=False)
-                log.warning("a worker process is gone", worker=name, pid=pid)
-        return taken
+    def _reap(self, lease_seconds: float) -> int:
+        now = time.monotonic()
+        self._seen = {sighting: self._seen.get(sighting, now) for sighting in self.ledger.expired()}
+        ripe = [sighting for sighting, first in self._seen.items() if now - first >= lease_seconds / 2]
+        reaped = self.ledger.reap(ripe) if ripe else 0
+        if reaped:
+            log.warning("took back expired leases", samples=reaped)
+        return reaped
+
+    def _bury(self, worker_id: str, name: str) -> int:
+        log.warning("a worker process is gone", worker=name)
+        return self.ledger.bury(worker_id, rebooted=False)
+
+
+#: Workers of this home, on this machine, in this boot, that have not said goodbye.
+_NEIGHBOURS = """SELECT id, name, pid FROM worker WHERE home_id = :home AND boot_id = :boot AND host = :host
+    AND state NOT IN ('stopped', 'died', 'refused')"""
+_EXPIRED = """SELECT
+    (SELECT count(*) FROM sample WHERE state = 'leased' AND lease_expires < {now}) AS samples,
+    (SELECT count(*) FROM training_stage WHERE state = 'leased' AND lease_expires < {now}) AS stages"""
 
 
 def _lives(pid: int) -> bool:
+    if pid == os.getpid():
+        return True
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

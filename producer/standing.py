@@ -52,24 +52,28 @@ _COUNTS = """SELECT counted.*, variant.position FROM (
             count(*) FILTER (WHERE state = 'done' AND outcome = 'rejected') AS rejected,
             count(*) FILTER (WHERE state = 'failed' OR (state = 'done' AND outcome = 'held')) AS other
         FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded GROUP BY probe_id, variant_id
-    ) AS counted JOIN variant ON variant.id = counted.variant_id ORDER BY counted.probe_id, variant.position"""
+    ) AS counted JOIN variant ON variant.id = counted.variant_id
+    ORDER BY counted.probe_id, variant.position, counted.variant_id"""
 
 
 def read_standing(database: Database, phase_id: int) -> Standing:
-    """Count a phase's samples, a row for each wording: the database counts faster than it hands over rows."""
+    """Count a phase's samples, a row for each wording: the database counts faster than it hands over rows.
+
+    Cells are numbered here: a wording's position is of its probe, and another run's file may give two of ours the same.
+    """
     with database.read() as connection:
         rows = connection.execute(prepared(_COUNTS), {"phase": phase_id}).all()
     return Standing(
-        cells=tuple(_cell(row) for row in rows),
+        cells=tuple(_cell(number, row) for number, row in enumerate(rows)),
         leased=sum(row.leased for row in rows),
-        variants={(row.probe_id, row.position): row.variant_id for row in rows},
+        variants={(row.probe_id, number): row.variant_id for number, row in enumerate(rows)},
     )
 
 
-def _cell(row: Any) -> Cell:
+def _cell(number: int, row: Any) -> Cell:
     return Cell(
         row.probe_id,
-        row.position,
+        number,
         pending=row.pending,
         in_flight=row.sent + row.leased,
         accepted=row.accepted,

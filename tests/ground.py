@@ -1,8 +1,8 @@
 """A planned run on SQLite without any process: what workers and the queue would do is done by hand.
 
-    ground.plan()                        what `lemfarm run` writes
-    ground.finish(ground.ids(limit=3))   three samples are answered and accepted
-    ground.look()                        one step of the watcher, messages go to `ground.queue`
+ground.plan()                        what `lemfarm run` writes
+ground.finish(ground.ids(limit=3))   three samples are answered and accepted
+ground.look()                        one step of the watcher, messages go to `ground.queue`
 """
 
 import json
@@ -206,7 +206,8 @@ class Ground:
 
     def ids(self, where: str = "state = 'pending'", *, purpose: str = "distil", limit: int = 10_000) -> list[str]:
         """Samples that are so, first samples of every text first."""
-        sql = f"""SELECT sample.id FROM sample JOIN probe ON probe.id = probe_id JOIN variant ON variant.id = variant_id
+        sql = f"""SELECT sample.id FROM sample JOIN variant ON variant.id = variant_id
+                  JOIN probe ON probe.id = sample.probe_id
                   WHERE purpose = '{purpose}' AND NOT superseded AND {where}
                   ORDER BY phase_id, sample_index, probe.name, position LIMIT {limit}"""
         return [str(row["id"]) for row in self.rows(sql)]

@@ -5,7 +5,6 @@ process id.
 """
 
 import contextlib
-import json
 import os
 import signal
 import sqlite3
@@ -30,13 +29,13 @@ PATIENCE_SECONDS = 120.0
 
 RUN_FILE = """\
 run: tiny
-model: {{engine: simulated, tokens_per_second: {speed}, mean_tokens: 100, slots: 2}}
+model: {{engine: simulated, tokens_per_second: {speed}, mean_tokens: 100, slots: 4}}
 sampling: {{max_tokens: 1024}}
 farm: {{lease_seconds: 3}}
 phases:
   - name: only
     probes: [probes.jsonl]
-    samples: 3
+    samples: 2
     gates: [{{min_chars: 50}}]
     quota: {{accepted: {accepted}, stop_when_full: false}}
 """
@@ -98,8 +97,8 @@ class Site:
     def run_file(self) -> Path:
         return self.folder / "run.yaml"
 
-    def write(self, *, speed: float = 2000.0, accepted: int = 60) -> None:
-        """The run file: 10 probes x 2 variants x 3 samples = 60."""
+    def write(self, *, speed: float = 2000.0, accepted: int = 40) -> None:
+        """The run file: 10 probes x 2 variants x 2 samples = 40."""
         self.run_file.write_text(RUN_FILE.format(speed=speed, accepted=accepted))
 
     def start(self, *arguments: object, **popen: Any) -> Command:
@@ -172,14 +171,6 @@ class Site:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LEMFARM_")}
         return kept | {"LEMFARM_HOME": str(self.home.root), "PYTHONPATH": str(ROOT), **self.environ}
-
-
-def json_of(ran: Ran) -> dict[str, Any]:
-    """The one JSON object that a command with --json printed."""
-    assert ran.code == 0, ran.err
-    found: dict[str, Any] = json.loads(ran.out)
-    assert {"kind", "format", "lemfarm"} <= found.keys()
-    return found
 
 
 def _kill(pid: int | None) -> None:

@@ -10,13 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+from sqlmodel import Session
+
 from lemfarm.broker import make_app
 from lemfarm.config import load_config
 from lemfarm.connections import resolve
 from lemfarm.database import open_database
 from lemfarm.errors import Unavailable
 from lemfarm.home import open_home
-from lemfarm.ledger import Ledger
+from lemfarm.records import Run, RunState
 from producer.course import Course
 from producer.plan import apply_plan
 from producer.watch import Watcher
@@ -32,8 +34,8 @@ def main(run_file: Path, turns: bool) -> None:
     watcher = Watcher(database, make_app(str(connections.broker)), owner=f"producer {os.getpid()}", home=home)
 
     def ended() -> bool:
-        balance = Ledger(database).balance(result.run_id, "distil")
-        return balance.done == balance.planned
+        with database.read() as connection, Session(bind=connection) as session:
+            return session.get_one(Run, result.run_id).state != RunState.ACTIVE
 
     while not ended():
         if turns:
