@@ -30,17 +30,23 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What a figure should be at most, and what it is."""
+    """What a figure should be, and what it is."""
 
     what: str
     measured: float
-    at_most: float
+    limit: float
     unit: str
+    at_least: bool = False  #: else at most
+
+    @property
+    def met(self) -> bool:
+        """Whether it is what it should be."""
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def line(self) -> str:
         """One line of the summary; `run.py` collects those that begin with `aim`."""
-        word = "met   " if self.measured <= self.at_most else "MISSED"
-        return f"aim {word}  {self.what}: {self.measured:.3g} {self.unit} (at most {self.at_most:g})"
+        word, side = "met   " if self.met else "MISSED", "at least" if self.at_least else "at most"
+        return f"aim {word}  {self.what}: {self.measured:.3g} {self.unit} ({side} {self.limit:g})"
 
 
 @dataclass(frozen=True, slots=True)

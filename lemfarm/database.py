@@ -247,7 +247,8 @@ def _plain(url: str, error: DBAPIError | sqlite3.Error) -> Exception:
         return NoSpace(f"{redact(url)}: {said}. The folder must exist and be writable.")
     if "malformed" in said or "not a database" in said:
         return InputError(f"{redact(url)}: {said}. This is not a lemfarm database; name another with --database.")
-    if isinstance(error, OperationalError) or error.connection_invalidated:
+    invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
+    if invalidated or isinstance(error, (OperationalError, sqlite3.OperationalError)):
         reason = " ".join(said.split())
         return DatabaseDown(f"{redact(url)}: {reason}. It must run and answer; --database names another.")
     return error

@@ -21,7 +21,7 @@ from lemfarm.broker import make_app, ping
 from lemfarm.config import RunConfig
 from lemfarm.connections import Connections, child_environment
 from lemfarm.database import Database, open_database
-from lemfarm.errors import InputError, ModelError
+from lemfarm.errors import InputError, ModelError, Unavailable
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.local_workers import living_workers, worker_members
@@ -56,6 +56,7 @@ class Campaign:
     _supervisor: Supervisor | None = None
     _watcher: Watcher | None = None
     _run: str = ""
+    _away: bool = False
 
     def start(self, config: RunConfig, *, limit: int | None = None, trains: bool = True) -> PlanResult:
         """Plan the run (again) and start local workers. Raises what `apply_plan` and the model's checks raise."""
@@ -93,19 +94,34 @@ class Campaign:
         return found
 
     def follow(self) -> Iterator[RunStatus]:
-        """Watch, and yield the status about once a second until the run has ended. Raises ModelError when all local
-        workers gave up and nobody else is at work."""
+        """Watch, and yield the status about once a second until the run has ended; a database that is away is waited
+        for. Raises ModelError when all local workers gave up and nobody else is at work."""
         while True:
             if self._watcher is not None:
                 self._watcher.look_in_turn()
             for event in self._supervisor.poll() if self._supervisor else ():
                 self.on_event(event)
-            status = read_status(self.database, self._run)
-            yield status
-            if status.state in ENDED:
-                return
-            self._require_workers(status)
+            status = self._look()
+            if status is not None:
+                yield status
+                if status.state in ENDED:
+                    return
+                self._require_workers(status)
             time.sleep(FOLLOW_SECONDS)
+
+    def _look(self) -> RunStatus | None:
+        """None while the database is away: workers keep their results meanwhile, so nothing needs to end."""
+        try:
+            status = read_status(self.database, self._run)
+        except Unavailable as error:
+            if not self._away:
+                self.on_event(Event("database", "not started", text=f"is away, waiting for it: {error}"))
+            self._away = True
+            return None
+        if self._away:
+            self.on_event(Event("database", "restarted"))
+        self._away = False
+        return status
 
     def _require_workers(self, status: RunStatus) -> None:
         if not self.workers or self._supervisor is None or not self._supervisor.all_ended:
@@ -155,7 +171,9 @@ def key_of(config: RunConfig, found: FoundModel | None) -> str:
 
 def pause(database: Database, name: str | None) -> Run:
     """Leased samples finish, none is claimed. Raises InputError for a run that is not active."""
-    return _set_state(database, name, RunState.PAUSED, {RunState.ACTIVE})
+    run = find_run(database, name)
+    again = f"`lemfarm resume {run.name}` lets it go on."
+    return _set_state(database, run.name, RunState.PAUSED, {RunState.ACTIVE}, reason=again)
 
 
 def resume(database: Database, name: str | None) -> Run:
@@ -218,7 +236,9 @@ def train_now(database: Database, name: str | None) -> Run:
     return run
 
 
-def _set_state(database: Database, name: str | None, state: RunState, allowed: set[RunState]) -> Run:
+def _set_state(
+    database: Database, name: str | None, state: RunState, allowed: set[RunState], *, reason: str = ""
+) -> Run:
     run = find_run(database, name)
     if run.state == state:
         return run
@@ -227,9 +247,9 @@ def _set_state(database: Database, name: str | None, state: RunState, allowed: s
     with database.write() as connection:
         connection.execute(
             text(
-                f"""UPDATE run SET state = :state, reason = '', activated = {database.now}
+                f"""UPDATE run SET state = :state, reason = :reason, activated = {database.now}
                     WHERE id = :id AND state = :was"""
             ),
-            {"state": state, "id": run.id, "was": run.state},
+            {"state": state, "id": run.id, "was": run.state, "reason": reason},
         )
     return find_run(database, run.name)

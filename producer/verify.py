@@ -33,12 +33,14 @@ _RULES: Mapping[str, str] = {
         WHERE s.run_id = :run AND s.state = 'done' GROUP BY s.id HAVING count(t.id) <> 1""",
     "no answer belongs to a sample that is not done": """SELECT s.id FROM sample s JOIN text t ON t.sample_id = s.id
         WHERE s.run_id = :run AND s.state <> 'done'""",
-    "every done sample was stored once": """SELECT s.id FROM sample s JOIN attempt a ON a.sample_id = s.id
-        AND a.ending = 'done' WHERE s.run_id = :run GROUP BY s.id HAVING count(*) > 1""",
+    "every done sample was stored once": """SELECT s.id FROM sample s LEFT JOIN attempt a ON a.sample_id = s.id
+        AND a.ending = 'done' WHERE s.run_id = :run
+        GROUP BY s.id HAVING count(a.id) <> CASE WHEN s.state = 'done' THEN 1 ELSE 0 END""",
     "every done sample has an outcome, no other has": """SELECT id FROM sample WHERE run_id = :run
         AND (state = 'done') <> (outcome IS NOT NULL)""",
     "the outcome is that of the newest verdict": """SELECT s.id FROM sample s WHERE s.run_id = :run AND s.state = 'done'
-        AND s.outcome <> (SELECT v.outcome FROM verdict v WHERE v.sample_id = s.id ORDER BY v.id DESC LIMIT 1)""",
+        AND s.outcome <> coalesce((SELECT v.outcome FROM verdict v WHERE v.sample_id = s.id
+                                   ORDER BY v.id DESC LIMIT 1), 'none')""",
     "only leased samples have a lease": """SELECT id FROM sample WHERE run_id = :run
         AND ((state = 'leased') <> (lease_expires > 0))""",
     "a failed sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'failed'

@@ -14,7 +14,7 @@ EVALUATE = "evaluate: {probes: probes.jsonl, held_out: 0.67, scorer: v2, conditi
 @pytest.fixture
 def measured(ground: Ground) -> Ground:
     """Two held-out probes of two wordings under two conditions, all answered; scores are set by hand."""
-    ground.plan(RUN_FILE + EVALUATE)
+    ground.plan(RUN_FILE.replace("accepted: 10", "accepted: 4") + EVALUATE)
     ground.finish(ground.ids(purpose=Purpose.EVALUATE))
     return ground
 

@@ -149,7 +149,7 @@ def test_one_acts_at_a_time(ground: Ground) -> None:
 
 
 def test_a_turn_that_ran_out_or_was_left_is_free(ground: Ground) -> None:
-    assert take_turn(ground.database, "watcher", "a", 0.0)
+    assert take_turn(ground.database, "watcher", "a", -1.0)
     assert take_turn(ground.database, "watcher", "b", 100.0)
     leave_turn(ground.database, "watcher", "a")
     assert not take_turn(ground.database, "watcher", "c", 100.0), "a has it no more and gives nothing away"

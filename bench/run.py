@@ -1,0 +1,85 @@
+"""All benchmarks, one after the other, and how their aims were met: what `make bench` does.
+
+    python bench/run.py [--only NAME]... [--strict]
+
+Takes some minutes, best on a machine that does nothing else. `bench/RESULTS.md` keeps what was measured.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import ROOT, Aim
+
+BENCHES: dict[str, Sequence[str]] = {
+    "startup": (),
+    "scorers": (),
+    "effort": ("--repetitions", "3"),
+    "planning": (),
+    "farm": (),
+    "engine": ("--json",),
+}
+TIMES_THE_LOOP, TIMES_THE_BETTER_LOOP = 8.0, 4.0
+
+
+def run(name: str, arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """Run one, showing what it prints; its exit code, and its lines."""
+    print(f"\n== {name} ".ljust(100, "="), flush=True)
+    script = Path(__file__).with_name(f"{name}.py")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(
+        [sys.executable, str(script), *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    lines = []
+    for line in child.stdout:
+        lines.append(line.rstrip("\n"))
+        if not line.startswith("{"):
+            print(lines[-1], flush=True)
+    return child.wait(), lines
+
+
+def engine_aims(lines: Sequence[str]) -> list[str]:
+    """The engine's object as lines, with its two aims."""
+    found = json.loads(next(line for line in lines if line.startswith("{")))
+    speeds = {name: found[f"{name}_per_second"] for name in ("loop", "loop_step_256", "engine")}
+    shown = ", ".join(f"{name} {speed:g}" for name, speed in speeds.items())
+    slots = f"engine: {found['slots']} slots against"
+    aims = [
+        Aim(f"{slots} a plain loop", found["against_loop"], TIMES_THE_LOOP, "times", at_least=True),
+        Aim(
+            f"{slots} a loop in steps of 256", found["against_step_256"], TIMES_THE_BETTER_LOOP, "times", at_least=True
+        ),
+    ]
+    print(f"samples per second: {shown}\n" + "\n".join(aim.line() for aim in aims), flush=True)
+    return [aim.line() for aim in aims]
+
+
+def main() -> int:
+    """Run what is asked for; 1 when one failed, or with --strict when an aim was missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", action="append", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--strict", action="store_true", help="a missed aim is a failure")
+    options = parser.parse_args()
+    aims: list[str] = []
+    failed: list[str] = []
+    began = time.monotonic()
+    for name in options.only or BENCHES:
+        code, lines = run(name, BENCHES[name])
+        if code != 0:
+            failed.append(name)
+            continue
+        aims += engine_aims(lines) if name == "engine" else [line for line in lines if line.startswith("aim ")]
+    print(f"\n== summary, after {time.monotonic() - began:.0f} s ".ljust(100, "="))
+    print("\n".join([*aims, *(f"failed: {name}" for name in failed)]))
+    missed = any(line.startswith("aim MISSED") for line in aims)
+    return 1 if failed or (options.strict and missed) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

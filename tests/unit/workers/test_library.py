@@ -1,0 +1,90 @@
+"""What a claim refers to: wording, kernel, sampling, adapter, and the rules of its phase as they are now."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lemfarm.dialogue import Message, Placement
+from lemfarm.engines.base import Sampling
+from lemfarm.errors import EngineFailure, NotFound
+from lemfarm.records import Purpose
+from tests.ground import RUN_FILE, Ground
+from workers import library as module
+from workers.library import Library
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    made = Ground(tmp_path)
+    yield made
+    made.database.close()
+
+
+@pytest.fixture
+def library(ground: Ground) -> Library:
+    return Library(ground.database, ground.home)
+
+
+def test_a_request_is_all_that_the_row_says(ground: Ground, library: Library) -> None:
+    ground.plan()
+    claim = ground.claim(ground.ids()[0])
+    request = library.request(claim)
+    assert request.sample_id == claim.sample_id
+    assert request.messages == (Message("user", "What is 0?"),)
+    assert request.sampling == Sampling(0.8, 0.95, 64)
+    assert (request.kernel, request.placement) == ("Be kind.\n", Placement.SYSTEM)
+    assert (request.seed, request.adapter, request.label) == (claim.seed, None, "P0 v0 #0")
+
+
+def test_the_kernel_is_not_in_what_is_scored(ground: Ground, library: Library) -> None:
+    ground.plan()
+    assert library.wording(ground.claim(ground.ids()[0]).variant_id).prompt == "What is 0?"
+
+
+def test_texts_are_read_once(ground: Ground, library: Library) -> None:
+    ground.plan()
+    first, second = (ground.claim(sample) for sample in ground.ids("sample_index < 2 AND position = 0")[0:4:3])
+    assert first.variant_id == second.variant_id
+    assert library.request(first).messages is library.request(second).messages
+
+
+def test_rules_are_read_again_when_they_may_have_changed(
+    ground: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate may be changed while a run goes on."""
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    ground.plan()
+    before = library.rules(1).phase.gates
+    ground.plan(phases__0__gates=[{"min_chars": 7}])
+    assert library.rules(1).phase.gates == before
+    now += module.FRESH_SECONDS
+    assert library.rules(1).phase.gates == ground.config(phases__0__gates=[{"min_chars": 7}]).phases[0].gates
+
+
+def test_rules_know_the_scorer_of_the_evaluation(ground: Ground, library: Library) -> None:
+    ground.plan(RUN_FILE + "evaluate: {probes: other.jsonl, held_out: 0.5, scorer: v2}\n")
+    assert (library.rules(1).run, library.rules(1).scorer) == ("tiny", "v2")
+    claim = ground.claim(ground.ids(purpose=Purpose.EVALUATE)[0])
+    assert library.request(claim).kernel is None
+
+
+def test_a_phase_that_left_the_configuration_has_no_rules(ground: Ground, library: Library) -> None:
+    ground.plan()
+    ground.plan(RUN_FILE.replace("name: first", "name: other"))
+    with pytest.raises(NotFound, match="phase first"):
+        library.rules(1)
+
+
+def test_an_adapter_is_taken_from_this_home(ground: Ground, library: Library) -> None:
+    ground.plan()
+    sample = ground.ids()[0]
+    ground.execute("""INSERT INTO adapter (id, run_id, phase_id, home_id, manifest, created)
+                      VALUES ('b2:abc', 1, 1, 'h', '{}', 0)""")
+    ground.execute("UPDATE sample SET adapter_id = 'b2:abc' WHERE id = :id", id=sample)
+    claim = ground.claim(sample)
+    with pytest.raises(EngineFailure, match="b2:abc does not lie in"):
+        library.request(claim)
+    (ground.home.adapters / "abc").mkdir(parents=True)
+    assert library.request(claim).adapter == ground.home.adapters / "abc"
