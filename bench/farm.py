@@ -92,7 +92,8 @@ def measure(samples: int, repetitions: int, idle_seconds: float) -> dict[str, An
 
 def beside(result: dict[str, Any]) -> float:
     """CPU milliseconds per sample that are neither scoring nor the stand-in's writing."""
-    return sum(value for name, value in result["ms_per_sample"].items() if name not in (SCORING, STAND_IN))
+    parts: dict[str, float] = result["ms_per_sample"]
+    return sum(value for name, value in parts.items() if name not in (SCORING, STAND_IN))
 
 
 def busy(farm: Farm, samples: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import uuid_utils
 
 from lemfarm.connections import redacted
 from lemfarm.errors import BrokerDown, NoSpace
-from lemfarm.identity import short
+from lemfarm.identity import PREFIX, content_hash, short
 
 if TYPE_CHECKING:  # Celery takes a third of a second to import; commands that send nothing must not wait for it.
     from celery import Celery
@@ -163,8 +163,8 @@ def _publish(app: "Celery", producer: Any, task: str, row: QueuedSample, *, decl
 
 
 def _queue(kind: str, model_key: str, home_id: str | None) -> str:
-    name = f"{kind}.{short(model_key)}"
-    return f"{name}.at.{home_id[:8]}" if home_id else name
+    name = f"{kind}.{short(model_key if model_key.startswith(PREFIX) else content_hash(model_key))}"
+    return f"{name}.at.{home_id[-12:]}" if home_id else name  # the end: homes made within a minute begin alike
 
 
 @contextmanager

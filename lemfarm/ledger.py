@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, String, bindparam, text
+from sqlalchemy import Connection, String, bindparam, or_, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.selectable import TextualSelect
 
@@ -67,7 +67,10 @@ class Ledger:
     def _insert(self, connection: Connection, rows: Sequence[PlannedSample]) -> None:
         dialect = sqlite if self.database.is_sqlite else postgresql
         table = Sample.__table__  # type: ignore[attr-defined]
-        statement = dialect.insert(table).on_conflict_do_nothing()
+        statement = dialect.insert(table)
+        moved = {name: statement.excluded[name] for name in ("phase_id", "condition")}  # an evaluation may be renamed
+        differs = or_(*(table.c[name] != value for name, value in moved.items()))
+        statement = statement.on_conflict_do_update(index_elements=["id"], set_=moved, where=differs)
         for chunk in _chunks(rows, 5000):
             connection.execute(statement, [_row_values(row) for row in chunk])
 

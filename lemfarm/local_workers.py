@@ -56,7 +56,7 @@ class WorkerPlace:
     @property
     def is_orphan(self) -> bool:
         """Whether it works without a supervisor."""
-        return self.lives and not psutil.pid_exists(self.supervisor)
+        return self.lives and self.supervisor != 0 and not psutil.pid_exists(self.supervisor)
 
     @property
     def run(self) -> str:

@@ -8,17 +8,18 @@ The Python twin of `lemfarm run` and its neighbours:
     campaign.close(grace_seconds=20)
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import uuid_utils
 from sqlalchemy import text
+from sqlmodel import Session, col, select
 
 from lemfarm.broker import make_app, ping
-from lemfarm.config import RunConfig
+from lemfarm.config import RunConfig, config_from_data
 from lemfarm.connections import Connections, child_environment
 from lemfarm.database import Database, open_database
 from lemfarm.errors import InputError, ModelError, Unavailable
@@ -26,14 +27,15 @@ from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.local_workers import living_workers, worker_members
 from lemfarm.models import FoundModel, check_architecture, find_model, is_hub_id, model_key
-from lemfarm.records import Run, RunState
+from lemfarm.records import Phase, PhaseState, Run, RunState
 from lemfarm.status import RunStatus, find_run, read_status
 from lemfarm.supervisor import Event, Supervisor
-from lemfarm.training.phases import open_stage
+from lemfarm.training.phases import open_stage, retry_trainings
 from lemfarm.up import is_kept
 from lemfarm.valkey import KeptValkey, ensure, stop
 from producer.course import Course
 from producer.plan import PlanResult, apply_plan
+from producer.standing import read_standing
 from producer.watch import Watcher
 
 FOLLOW_SECONDS = 1.0
@@ -72,8 +74,13 @@ class Campaign:
         self._supervisor = Supervisor(members, services=services)
         self._supervisor.start()
         app = make_app(str(self.connections.broker))
-        self._watcher = Watcher(self.database, app, owner=f"run-{os.getpid()}", home=self.home)
+        self._watcher = Watcher(self.database, app, owner=uuid_utils.uuid7().hex, home=self.home)
         return result
+
+    @property
+    def state(self) -> str:
+        """The state of the run that `start` planned."""
+        return find_run(self.database, self._run).state
 
     @property
     def is_at_work(self) -> bool:
@@ -205,26 +212,14 @@ def train_now(database: Database, name: str | None) -> Run:
     """A person lets a held run train with what it has, and lets a failed training be tried again."""
     run = find_run(database, name)
     assert run.id is not None
-    with database.write() as connection:
-        ripe = connection.execute(
-            text(
-                """SELECT id FROM phase WHERE run_id = :run AND state IN ('full', 'exhausted') AND NOT retired
-                   ORDER BY position LIMIT 1"""
-            ),
-            {"run": run.id},
-        ).scalar_one_or_none()
-        connection.execute(
-            text(
-                """UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0
-                   WHERE run_id = :run AND state = 'failed'"""
-            ),
-            {"run": run.id},
-        )
-    if ripe is None:
+    ripe = _ripe_phases(database, run)
+    if not ripe:
         raise InputError(
-            f"run {run.name} has no phase that is full or exhausted and not trained yet: nothing to train."
+            f"run {run.name} has no phase to train: none is full, and none ran out with `enough` accepted."
         )
-    open_stage(database, run.id, ripe)
+    for phase_id in ripe:
+        open_stage(database, run.id, phase_id)
+    retry_trainings(database, run.id)
     with database.write() as connection:
         connection.execute(
             text(
@@ -234,6 +229,24 @@ def train_now(database: Database, name: str | None) -> Run:
             {"run": run.id},
         )
     return run
+
+
+def _ripe_phases(database: Database, run: Run) -> list[int]:
+    """Phases that ran out with enough, else the first full one that trains."""
+    with database.read() as connection, Session(bind=connection) as session:
+        query = select(Phase).where(Phase.run_id == run.id, col(Phase.retired).is_(False))
+        phases = {phase.name: (phase.id, phase.state) for phase in session.exec(query)}
+    exhausted, full = [], []
+    for config in config_from_data(run.config).phases:
+        phase_id, state = phases.get(config.name, (None, ""))
+        if phase_id is None or config.train is None:
+            continue
+        if state == PhaseState.EXHAUSTED:
+            if read_standing(database, phase_id).accepted(config.quota) >= config.quota.enough:
+                exhausted.append(phase_id)
+        elif state == PhaseState.FULL:
+            full.append(phase_id)
+    return exhausted or full[:1]
 
 
 def _set_state(

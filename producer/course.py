@@ -142,7 +142,8 @@ class Course:
         """Every wording; one that two probes share is one question, asked for the first of them."""
         kernel_hash = kernel.hash if kernel else None
         asked: set[str] = set()
-        for probe, variant in ((probe, variant) for probe in group for variant in probe.variants):
+        wordings = [(probe, variant) for probe in group for variant in probe.variants]
+        for probe, variant in wordings:
             mark = fingerprint(self.model_key, None, kernel_hash, placement, as_json(variant), sampling)
             if mark in asked:
                 continue

@@ -1,8 +1,9 @@
 """Evaluation as farm work: the same rows, asked of an adapter, and the means that come of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from sqlalchemy import select as columns
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
@@ -10,9 +11,10 @@ from lemfarm.database import Database
 from lemfarm.evaluation.statistics import probe_means, score_interval
 from lemfarm.identity import fingerprint, sample_id, sample_seed
 from lemfarm.ledger import Ledger
-from lemfarm.records import Answer, Evaluation, Phase, Probe, Purpose, Run, Sample, SampleState, Score, Variant
+from lemfarm.records import Answer, Evaluation, Phase, Probe, Purpose, Run, Sample, SampleState, Variant
 from lemfarm.work import PlannedSample
 from producer.course import EVALUATION
+from producer.scores import score_text
 
 HELD_OUT = "held_out"
 
@@ -85,22 +87,33 @@ def measure(database: Database, run_id: int, scorer: str) -> list[Evaluation]:
     return found
 
 
-def _scores(database: Database, run_id: int, scorer: str) -> Sequence[tuple[str | None, str, str, float]]:
+def _scores(database: Database, run_id: int, scorer: str) -> Iterator[tuple[str | None, str, str, float]]:
+    """Adapter, condition, probe and score of every answer; a scorer that is new here scores them now."""
     query = (
-        select(Sample.adapter_id, Sample.condition, Probe.name, Score.value)
+        columns(
+            col(Sample.adapter_id),
+            col(Sample.condition),
+            col(Probe.name),
+            col(Variant.messages),
+            col(Answer.id),
+            col(Answer.content),
+        )
         .join(Probe, col(Probe.id) == Sample.probe_id)
+        .join(Variant, col(Variant.id) == Sample.variant_id)
         .join(Answer, col(Answer.sample_id) == Sample.id)
-        .join(Score, col(Score.text_id) == Answer.id)
         .where(
-            Sample.run_id == run_id,
-            Sample.purpose == Purpose.EVALUATE,
-            Sample.state == SampleState.DONE,
+            col(Sample.run_id) == run_id,
+            col(Sample.purpose) == Purpose.EVALUATE,
+            col(Sample.state) == SampleState.DONE,
             col(Sample.superseded).is_(False),
-            Score.scorer == scorer,
+            col(Answer.revision) == 0,
         )
     )
     with database.read() as connection, Session(bind=connection) as session:
-        return [tuple(row) for row in session.execute(query)]
+        rows = session.execute(query).all()
+    ledger = Ledger(database)
+    for adapter, condition, probe, messages, text_id, content in rows:
+        yield adapter, condition, probe, score_text(ledger, text_id, messages[-1]["content"], content, [scorer])[scorer]
 
 
 def _evaluation(

@@ -103,9 +103,12 @@ class Handover:
             )
 
     def _all_exhausted_may_go_on(self, run: Run, phases: Sequence[PhaseView]) -> bool:
-        """A phase that ran out before its quota holds or starves the run; what is leased finishes first."""
+        """A phase that ran out before its quota holds or starves the run; phases are judged in order, once nobody
+        works on an earlier one any more."""
         for phase in phases:
-            if phase.row.state != PhaseState.EXHAUSTED or not phase.settled:
+            if phase.row.state != PhaseState.TRAINED and not phase.settled:
+                return True
+            if phase.row.state != PhaseState.EXHAUSTED:
                 continue
             quota = phase.config.quota
             accepted = phase.standing.accepted(quota)
@@ -192,8 +195,9 @@ class Handover:
             return
         if run.promoted and not self._is_planned(run, run.promoted):
             rows = plan_adapter_evaluation(self.database, _id(run), run.promoted)
-            log.info("the adapter is measured", run=run.name, adapter=run.promoted, samples=rows)
-            return
+            if rows:
+                log.info("the adapter is measured", run=run.name, adapter=run.promoted, samples=rows)
+                return
         balance = self.ledger.balance(_id(run), Purpose.EVALUATE)
         if balance.pending or balance.leased:
             return

@@ -25,6 +25,7 @@ from lemfarm.records import (
     SampleState,
     Variant,
 )
+from lemfarm.training.phases import retry_trainings
 from producer.course import Course, as_json, probe_key, variant_key
 from producer.evaluation import measured_adapter_rows
 from producer.quotas import reopen
@@ -50,7 +51,7 @@ def apply_plan(
     Raises ModelMismatch when the weights are not those the run began with, VersionError for a run of another lemfarm,
     InputError for a cancelled one.
     """
-    wanted = content_hash([config_hash(course.config), course.model_key, limit])
+    wanted = content_hash([config_hash(course.config), course.model_key, limit, trains])
     with database.session() as session:
         _save_model(session, database, course, found)
         run, created, changed = _save_run(session, course, wanted, limit=limit, trains=trains)
@@ -83,7 +84,7 @@ def _save_run(
     if run is None:
         run = Run(name=course.config.run, config_hash="", model_key="", lemfarm_version=__version__)
     _refuse_foreign(run)
-    changed = run.planned_hash != wanted or run.trains != trains
+    changed = run.planned_hash != wanted
     if run.config_hash != config_hash(course.config):
         run.config, run.config_hash = config_data(course.config), config_hash(course.config)
     run.model_key, run.sample_limit, run.trains = course.model_key, limit, trains
@@ -94,6 +95,7 @@ def _save_run(
 
 def _wake(database: Database, run_id: int, *, changed: bool = False) -> None:
     """Let an ended run go on where there is something to go on with; a stopped one gets its error rate forgiven."""
+    retry_trainings(database, run_id)
     with database.session() as session:
         run = session.get_one(Run, run_id)
         waiting = select(Sample.id).where(

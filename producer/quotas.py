@@ -13,8 +13,7 @@ from lemfarm.gates import Answer as Judged
 from lemfarm.gates import gate_hash, judge, required_scorers
 from lemfarm.ledger import Ledger
 from lemfarm.records import Phase, PhaseState, Run
-from lemfarm.scorers import get_scorer
-from lemfarm.work import ScoredBy
+from producer.scores import score_text
 from producer.standing import Standing, read_standing
 
 QUOTA = "quota full"
@@ -78,7 +77,7 @@ def rejudge(database: Database, phase_id: int, config: PhaseConfig) -> int:
     wanted = gate_hash(config.gates)
     judged = 0
     for sample_id, text_id, prompt, content, finish in _judged_by_others(database, phase_id, wanted):
-        scores = _scores(ledger, text_id, prompt, content, required_scorers(config.gates))
+        scores = score_text(ledger, text_id, prompt, content, required_scorers(config.gates))
         verdict = judge(config.gates, Judged(content, FinishReason(finish), scores))
         ledger.judge(sample_id, text_id, wanted, str(verdict.outcome), verdict.reason)
         judged += 1
@@ -114,23 +113,3 @@ def _prompt(messages: object) -> str:
 
 def _decoded(value: object) -> Any:
     return json.loads(value) if isinstance(value, str) else value
-
-
-def _scores(ledger: Ledger, text_id: int, prompt: str, content: str, wanted: tuple[str, ...]) -> dict[str, float]:
-    query = prepared("SELECT scorer, version, value FROM score WHERE text_id = :id")
-    with ledger.database.read() as connection:
-        rows = connection.execute(query, {"id": text_id}).all()
-    known = {(row.scorer, row.version): row.value for row in rows}
-    values = {}
-    for name in wanted:
-        scorer = get_scorer(name)
-        value = known.get((scorer.name, scorer.version))
-        if value is None:
-            score = scorer.score(prompt, content)
-            value = score.value
-            with ledger.database.write() as connection:
-                ledger.add_scores(
-                    connection, text_id, [ScoredBy(scorer.name, scorer.version, value, dict(score.signals))]
-                )
-        values[name] = value
-    return values

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from lemfarm.database import Database, prepared
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.machine import boot_id
-from lemfarm.training.phases import reap_stages
+from lemfarm.training.phases import expired_stages, reap_stages
 from lemfarm.work import Sighting
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ class Reaper:
     ledger: Ledger
     home: Home
     _seen: dict[Sighting, float] = field(default_factory=dict)
+    _seen_stages: dict[Sighting, float] = field(default_factory=dict)
 
     @cached_property
     def _here(self) -> dict[str, str]:
@@ -43,17 +45,20 @@ class Reaper:
         taken = sum(self._bury(row.id, row.name) for row in neighbours if not _lives(row.pid))
         taken += self._reap(lease_seconds) if expired.samples else 0
         if expired.stages:
-            reap_stages(self.database)
+            self._reap_stages(lease_seconds)
         return taken
 
     def _reap(self, lease_seconds: float) -> int:
-        now = time.monotonic()
-        self._seen = {sighting: self._seen.get(sighting, now) for sighting in self.ledger.expired()}
-        ripe = [sighting for sighting, first in self._seen.items() if now - first >= lease_seconds / 2]
+        self._seen, ripe = _ripen(self._seen, self.ledger.expired(), lease_seconds)
         reaped = self.ledger.reap(ripe) if ripe else 0
         if reaped:
             log.warning("took back expired leases", samples=reaped)
         return reaped
+
+    def _reap_stages(self, lease_seconds: float) -> None:
+        self._seen_stages, ripe = _ripen(self._seen_stages, expired_stages(self.database), lease_seconds)
+        if ripe and reap_stages(self.database, ripe):
+            log.warning("took back the lease of a training", stages=len(ripe))
 
     def _bury(self, worker_id: str, name: str) -> int:
         log.warning("a worker process is gone", worker=name)
@@ -68,6 +73,15 @@ _EXPIRED = """SELECT
     (SELECT count(*) FROM training_stage WHERE state = 'leased' AND lease_expires < {now}) AS stages"""
 
 
+def _ripen(
+    seen: dict[Sighting, float], expired: Iterable[Sighting], lease_seconds: float
+) -> tuple[dict[Sighting, float], list[Sighting]]:
+    """When each expired lease was first seen, and those seen so at least half a lease ago."""
+    now = time.monotonic()
+    kept = {sighting: seen.get(sighting, now) for sighting in expired}
+    return kept, [sighting for sighting, first in kept.items() if now - first >= lease_seconds / 2]
+
+
 def _lives(pid: int) -> bool:
     if pid == os.getpid():
         return True
@@ -75,3 +89,5 @@ def _lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    except psutil.Error:  # somebody lives there that we may not look at
+        return True

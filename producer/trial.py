@@ -16,10 +16,10 @@ from lemfarm.connections import Connections
 from lemfarm.database import Database
 from lemfarm.home import Home
 from lemfarm.identity import canonical_json
-from lemfarm.planning import Cell, expected_generations
+from lemfarm.planning import expected_generations, grid
 from lemfarm.status import read_status
 from producer.campaign import Campaign, open_campaign
-from producer.course import as_json
+from producer.course import Course, as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,7 @@ class Trial:
 
     def _phase(self, database: Database, phase: Any, per_sample: float) -> PhaseTrial:
         config = next(one for one in self.full.phases if one.name == phase.name)
-        cells = [
-            Cell(probe.id, variant.position, config.samples)
-            for probe in probes.read_probes(config.probes)
-            for variant in probe.variants
-        ]
+        cells = grid(Course(self.full, "").phase_probes[phase.name], config.samples)
         rate = phase.pass_rate or 0.0
         needed = (
             expected_generations(cells, config.quota.accepted, rate, config.quota.at_most_per_probe) if rate else None
@@ -99,14 +95,14 @@ def open_trial(config: RunConfig, *, probes: int, samples: int) -> Iterator[Tria
 
 def _shrunk(config: RunConfig, folder: Path, count: int, samples: int) -> RunConfig:
     """The same run with a few probes, all of whose samples are made, and neither training nor evaluation."""
-    data = config_data(config)
+    data, course = config_data(config), Course(config, "")
     data |= {"run": f"try-{config.run}", "evaluate": None}
     for number, phase in enumerate(data["phases"]):
-        chosen = _spread(probes.read_probes(config.phases[number].probes), count)
+        chosen = _spread(course.phase_probes[phase["name"]], count)
         path = folder / f"{number}.jsonl"
         path.write_text("".join(canonical_json(_probe_line(probe)) + "\n" for probe in chosen), encoding="utf-8")
-        grid = sum(len(probe.variants) for probe in chosen) * samples
-        quota = {"accepted": grid, "enough": 1, "stop_when_full": False, "when_exhausted": "train"}
+        size = sum(len(probe.variants) for probe in chosen) * samples
+        quota = {"accepted": size, "enough": 1, "stop_when_full": False, "when_exhausted": "train"}
         phase |= {"probes": [str(path)], "samples": samples, "train": None, "quota": phase["quota"] | quota}
         phase["quota"]["at_most_per_probe"] = None
     return config_from_data(data)

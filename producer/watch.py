@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlmodel import Session, col, select
 
+from lemfarm import __version__
 from lemfarm.broker import ensure_nonce
 from lemfarm.config import RunConfig, config_from_data
 from lemfarm.database import Database
-from lemfarm.errors import LemfarmError
+from lemfarm.errors import LemfarmError, Unavailable
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.records import Run, RunState
@@ -81,16 +82,24 @@ class Watcher:
 
     def look(self) -> None:
         """One round over all active runs."""
-        runs = self._active_runs()
-        leases = [self._config(run).farm.lease_seconds for run in runs]
-        self.reaper.look(min(leases, default=90.0))
+        runs = [(run, config) for run in self._active_runs() if (config := self._config(run)) is not None]
+        self.reaper.look(min((config.farm.lease_seconds for _, config in runs), default=90.0))
         if not runs:
             return
         if ensure_nonce(self.app):
-            self._recall_everything(runs)
-        for run in runs:
-            self.handover.advance(run, self._config(run))
+            self._recall_everything([run for run, _ in runs])
+        for run, config in runs:
+            self._move(run, config)
+
+    def _move(self, run: Run, config: RunConfig) -> None:
+        """One run's step; what is wrong with one run does not hold up the others."""
+        try:
+            self.handover.advance(run, config)
             self.waves.recall_lost(run)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a run cannot be moved forward", run=run.name)
 
     def _recall_everything(self, runs: list[Run]) -> None:
         for run in runs:
@@ -103,7 +112,14 @@ class Watcher:
         with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
             return list(session.exec(select(Run).where(Run.state == RunState.ACTIVE).order_by(col(Run.id))))
 
-    def _config(self, run: Run) -> RunConfig:
-        if run.config_hash not in self._configs:
-            self._configs[run.config_hash] = config_from_data(run.config)
+    def _config(self, run: Run) -> RunConfig | None:
+        """The run's configuration; none for a run of another lemfarm, or one that cannot be read."""
+        if run.lemfarm_version != __version__:
+            return None
+        try:
+            if run.config_hash not in self._configs:
+                self._configs[run.config_hash] = config_from_data(run.config)
+        except Exception:
+            log.exception("the configuration of a run cannot be read", run=run.name)
+            return None
         return self._configs[run.config_hash]

@@ -33,6 +33,7 @@ from lemfarm.records import Purpose
 from lemfarm.work import Balance
 from producer.course import Course
 from producer.plan import apply_plan
+from producer.verify import verify_run
 from producer.waves import Waves
 
 SEED_VARIABLE = "LEMFARM_CHAOS_SEED"
@@ -183,12 +184,14 @@ class Farm:
         return False
 
     def wait_ready(self, worker: WorkerProcess) -> None:
-        """Wait until a worker serves the queue."""
+        """Wait until a worker serves the queue; one that ends instead has failed."""
         ready = "SELECT count(*) FROM worker WHERE pid = :pid AND state = 'ready' AND name = :name"
-        self.wait(
-            lambda: not worker.lives or self.value(ready, pid=worker.pid, name=worker.name),
-            f"{worker.name} to be ready",
-        )
+
+        def serves() -> bool:
+            assert worker.lives, f"{worker.name} ended with {worker.process.returncode}\n{self.story()}"
+            return bool(self.value(ready, pid=worker.pid, name=worker.name))
+
+        self.wait(serves, f"{worker.name} to be ready")
 
     def wait_done(self, count: int) -> None:
         """Wait until so many samples are done."""
@@ -318,6 +321,8 @@ class Farm:
         twice = self._generated_twice()
         assert twice <= self.interrupted, f"generated twice without need: {sorted(twice - self.interrupted)}"
         assert list(self.home.spool.glob("*/*.broken")) == []
+        broken = [finding for finding in verify_run(self.database, self.config.run) if not finding.holds]
+        assert broken == [], "what `lemfarm verify` says"
 
     def _ids(self, sql: str) -> set[str]:
         with self.database.read() as connection:

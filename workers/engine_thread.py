@@ -65,6 +65,14 @@ class EngineThread:
             self._cancelled.add(sample_id)
             self._wake.notify()
 
+    def refuse_new(self) -> None:
+        """Admit nothing more and withdraw what waits; what decodes goes on. `suspend` or `resume` follows."""
+        with self._wake:
+            self._suspended = True
+            waiting, self._waiting = list(self._waiting), deque()
+        for job in waiting:
+            job.future.set_exception(Withdrawn(job.request.sample_id))
+
     def suspend(self) -> None:
         """Withdraw everything and free the model's memory, for a training. Blocks until done."""
         with self._wake:

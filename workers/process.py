@@ -1,14 +1,12 @@
 """One worker process from start to end: find the model that is wanted, load it, serve the queue, leave cleanly."""
 
 import os
-import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -29,6 +27,7 @@ from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, RunState, WorkerState
 from lemfarm.supervisor import orphaned
 from producer.watch import Watcher
+from workers.consumption import Consumption, hear_signals
 from workers.engine_thread import EngineThread
 from workers.host import Identity, new_identity, register, say
 from workers.keeper import Keeper, TokenRate
@@ -79,7 +78,7 @@ def main() -> int:
         os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # else every fused kernel is compiled by g++ when first used
     settings = Settings.read(os.environ)
     shutdown = Shutdown()
-    _on_signals(shutdown, settings.grace_seconds, then=lambda _number, _frame: None)
+    hear_signals(shutdown, settings.grace_seconds, then=lambda _number, _frame: None)
     try:
         return _Process(settings, open_home(), shutdown).run()
     except LemfarmError as error:
@@ -94,6 +93,7 @@ class _Process:
         self.settings, self.home, self.shutdown = settings, home, shutdown
         self.connections = resolve(home, environ=os.environ)
         self.database: Database
+        self.consumption: Consumption
         self.who: Identity
 
     def run(self) -> int:
@@ -139,9 +139,11 @@ class _Process:
     def _serve(self, config: RunConfig, found: FoundModel | None, engine: EngineThread, slots: int) -> None:
         lease = config.farm.lease_seconds
         app = make_app(str(self.connections.broker))
-        hostname = f"{self.who.name}@{self.who.host}"
         queues = [generate_queue(self.model_key), generate_queue(self.model_key, self.who.home_id)]
-        queues += [train_queue(self.model_key), train_queue(self.model_key, self.who.home_id)] if found else []
+        queues += [train_queue(self.model_key), train_queue(self.model_key, self.who.home_id)]
+        consumption = self.consumption = Consumption(
+            app, f"{self.who.name}@{self.who.host}", queues, 2 * slots, self.shutdown, self.settings.grace_seconds
+        )
         ledger, leases, rate = Ledger(self.database), Leases(), TokenRate()
         spool = Spool(self.home.spool, self.who.id)
         samples = SampleRunner(
@@ -157,8 +159,9 @@ class _Process:
         )
         training = TrainRunner(
             self.who.id, self.database, self.home, engine, found, self.shutdown, lease,
-            stop_consuming=lambda: self._consume(app, hostname, queues, stop=True),
-            start_consuming=lambda: self._consume(app, hostname, queues, stop=False),
+            stop_consuming=consumption.leave_queues,
+            start_consuming=consumption.return_to_queues,
+            start_again=self._start_again,
         )  # fmt: skip
         register_tasks(app, samples.run, lambda stage: training.run(int(stage)))
         keeper = Keeper(
@@ -172,7 +175,7 @@ class _Process:
         watching = threading.Thread(target=watcher.run_until, args=(self.shutdown.wait,), name="watcher", daemon=True)
         watching.start()
         try:
-            self._consume_until_told(app, hostname, queues, 2 * slots)
+            consumption.run()
         finally:
             self.shutdown.begin(0.0)
             keeper.close()
@@ -181,40 +184,16 @@ class _Process:
             say(self.database, self.who.id, state=WorkerState.STOPPED, in_flight=0)
             log.info("worker ended", code=self.shutdown.exit_code)
 
-    def _consume_until_told(self, app: Any, hostname: str, queues: list[str], threads: int) -> None:
-        from celery.signals import worker_ready
-
-        def take_signals(**_: Any) -> None:
-            """Celery has put its own handlers in place by now: ours run first and then call them, once."""
-            _on_signals(self.shutdown, self.settings.grace_seconds, then=_once(signal.getsignal(signal.SIGTERM)))
-            if self.shutdown.asked:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-        worker_ready.connect(take_signals, weak=False)
-        worker = app.Worker(
-            hostname=hostname,
-            pool="threads",
-            concurrency=threads,
-            queues=queues,
-            without_mingle=True,
-            without_gossip=True,
-            loglevel="WARNING",
-            quiet=True,
-        )
-        worker.start()
-
-    def _consume(self, app: Any, hostname: str, queues: list[str], *, stop: bool) -> None:
-        """Leave the queues to others while this worker trains, and come back."""
-        for queue in queues:
-            if stop:
-                app.control.cancel_consumer(queue, destination=[hostname])
-            else:
-                app.control.add_consumer(queue, destination=[hostname])
-
     def _drain(self) -> None:
+        """Finish what is in hand, however long it takes, and end."""
         say(self.database, self.who.id, state=WorkerState.DRAINING)
         self.shutdown.begin(float("inf"))
-        os.kill(os.getpid(), signal.SIGTERM)
+        self.consumption.end()
+
+    def _start_again(self) -> None:
+        """Something is broken in here that a fresh process will not have: let the supervisor start one."""
+        self.shutdown.begin(0.0, exit_code=RELOAD)
+        self.consumption.end()
 
     def _is_wanted(self) -> bool:
         """Whether this model still has a run; where only another model has, this process starts again with that one.
@@ -293,24 +272,3 @@ def _require_same_version(run: Run) -> None:
             f"run {run.name} belongs to lemfarm {run.lemfarm_version}, this worker is {__version__}: "
             "install the same version on all machines."
         )
-
-
-def _on_signals(shutdown: Shutdown, grace: float, then: Callable[[int, FrameType | None], Any]) -> None:
-    def hear(number: int, frame: FrameType | None) -> None:
-        shutdown.begin(0.0 if shutdown.asked else grace)
-        then(number, frame)
-
-    signal.signal(signal.SIGTERM, hear)
-    signal.signal(signal.SIGINT, hear)
-
-
-def _once(handler: Any) -> Callable[[int, FrameType | None], Any]:
-    """Celery's first signal means a warm end; a second one would make it cold and wait no longer for its threads."""
-    called = threading.Event()
-
-    def call(number: int, frame: FrameType | None) -> None:
-        if not called.is_set() and callable(handler):
-            called.set()
-            handler(number, frame)
-
-    return call

@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from lemfarm.engines.base import Completion
-from lemfarm.errors import DeadlineExceeded, EngineFailure, SampleError, Unavailable
+from lemfarm.errors import DeadlineExceeded, EngineFailure, NotFound, SampleError, Unavailable
 from lemfarm.ledger import Ledger
 from lemfarm.work import Claim, Result
 from workers.engine_thread import EngineThread, Withdrawn
@@ -66,7 +66,12 @@ class SampleRunner:
         return self._insist(lambda: self.ledger.claim(sample_id, self.worker_id, self.lease_seconds))
 
     def _generate(self, claim: Claim) -> str:
-        rules = self._insist(lambda: self.library.rules(claim.phase_id))
+        try:
+            rules = self._insist(lambda: self.library.rules(claim.phase_id))
+        except NotFound as error:
+            log.info("the configuration changed under a sample", sample=claim.sample_id, error=str(error))
+            self._insist(lambda: self.ledger.release(claim.sample_id, claim.epoch))
+            return "nothing to do"
         try:
             request = self._insist(lambda: self.library.request(claim))
             before_alone = (

@@ -12,6 +12,8 @@ class Shutdown:
     """One for the whole process, looked at between decoding steps by everything that waits."""
 
     exit_code: int = 0
+    own_signal: bool = False  #: the next signal is this process's own, to wake Celery
+    _signalled: bool = False
     _asked: threading.Event = field(default_factory=threading.Event)
     _deadline: float = float("inf")
 
@@ -20,6 +22,19 @@ class Shutdown:
         self.exit_code = self.exit_code or exit_code
         self._deadline = min(self._deadline, time.monotonic() + grace_seconds)
         self._asked.set()
+
+    def hear(self, grace_seconds: float) -> None:
+        """A signal came: the first begins the grace, a second ends it; one of our own says nothing new."""
+        if self.own_signal:
+            self.own_signal = False
+            return
+        self.begin(0.0 if self._signalled else grace_seconds)
+        self._signalled = True
+
+    @property
+    def hurried(self) -> bool:
+        """There is an end to the patience: what takes hours should stop. A drain waits as long as it takes."""
+        return self.asked and self._deadline < float("inf")
 
     @property
     def asked(self) -> bool:

@@ -1,6 +1,7 @@
 """The training of one phase on a worker: free the engine's memory, run the trainer, promote, load the model again."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from lemfarm.training.phases import (
 )
 from workers.engine_thread import EngineThread
 from workers.host import say
-from workers.sample import HandBack
+from workers.sample import LOOK_SECONDS, HandBack
 from workers.shutdown import Shutdown
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class TrainRunner:
     lease_seconds: float
     stop_consuming: Callable[[], None]
     start_consuming: Callable[[], None]
+    start_again: Callable[[], None]
     _claim: StageClaim | None = None
     _lost: bool = False
     _busy: threading.Lock = field(default_factory=threading.Lock)
@@ -75,28 +77,41 @@ class TrainRunner:
             self._lost = True
 
     def _train(self, claim: StageClaim) -> str:
-        self.stop_consuming()
-        self.engine.suspend()
-        say(self.database, self.worker_id, state=WorkerState.TRAINING)
         try:
+            self._clear_the_machine()
             return self._train_phase(claim)
         except TrainingStopped:
             release_stage(self.database, claim)
             raise HandBack(str(claim.stage_id)) from None
-        except (TrainingFailed, InputError, ModelError) as error:
-            final = not isinstance(error, TrainingFailed) or error.final
-            fail_stage(self.database, claim, str(error), final=final)
-            log.error("a training failed", stage=claim.stage_id, error=str(error))
-            return "failed"
-        except OSError as error:
-            fail_stage(self.database, claim, f"cannot write below {self.home.root}: {error}", final=False)
-            log.error("a training cannot be written", stage=claim.stage_id, error=str(error))
+        except Unavailable as error:
+            log.warning("the training waits: its lease runs out by itself", stage=claim.stage_id, error=str(error))
+            return "a service is away"
+        except Exception as error:
+            fail_stage(self.database, claim, _reason(error), final=_is_final(error))
+            log.exception("a training failed", stage=claim.stage_id)
             return "failed"
         finally:
             if not self.shutdown.asked:
-                self.engine.resume()
-                say(self.database, self.worker_id, state=WorkerState.READY)
-                self.start_consuming()
+                self._back_to_work()
+
+    def _clear_the_machine(self) -> None:
+        """Leave the queues to others, let answers that are nearly made end, free the model's memory."""
+        self.stop_consuming()
+        self.engine.refuse_new()
+        while self.engine.busy and not self.shutdown.asked and not self._lost:
+            time.sleep(LOOK_SECONDS)
+        self.engine.suspend()
+        say(self.database, self.worker_id, state=WorkerState.TRAINING)
+
+    def _back_to_work(self) -> None:
+        """Load the model again; a worker that cannot is better replaced than deaf."""
+        try:
+            self.engine.resume()
+            say(self.database, self.worker_id, state=WorkerState.READY)
+            self.start_consuming()
+        except Exception:
+            log.exception("cannot go back to generating after a training; starting again")
+            self.start_again()
 
     def _train_phase(self, claim: StageClaim) -> str:
         config, phase, parent = self._read(claim)
@@ -111,7 +126,7 @@ class TrainRunner:
         manifest = run_lora(
             job,
             on_event=lambda event: self._note(claim, event),
-            should_stop=lambda: self._lost or self.shutdown.asked,
+            should_stop=lambda: self._lost or self.shutdown.hurried,
             log=self.home.ensure(self.home.logs) / f"train-{config.run}-{phase.name}.log",
         )
         summary = {"hash": dataset.hash, "train": len(dataset.train), "valid": len(dataset.valid)}
@@ -152,11 +167,21 @@ class TrainRunner:
         if event["event"] not in ("train_loss", "valid_loss"):
             return
         details = {key: value for key, value in event.items() if key not in ("event", "iteration", "loss")}
+        kind = event["event"].removesuffix("_loss")
         try:
-            add_loss(
-                self.database, claim, event["event"].removesuffix("_loss"), event["iteration"], event["loss"], details
-            )
+            add_loss(self.database, claim, kind, event["iteration"], event["loss"], details)
         except Unavailable as error:
             log.warning("a loss point could not be stored", error=str(error))
-        except LemfarmError:
-            raise
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LemfarmError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether trying again would end the same way: wrong input does, a full disk or a surprise may not."""
+    if isinstance(error, TrainingFailed):
+        return error.final
+    return isinstance(error, InputError | ModelError)

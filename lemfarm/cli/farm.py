@@ -59,7 +59,7 @@ def status(
         return
     out().print(render(found))
     for line in measurement_lines(found):
-        out().print(line, soft_wrap=True)
+        out().print(line, markup=False, soft_wrap=True)
 
 
 def pause(

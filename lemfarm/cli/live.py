@@ -98,7 +98,7 @@ def _phase_table(status: "RunStatus") -> Table:
     table.add_column("", overflow="fold", style="dim")
     for phase in status.phases:
         table.add_row(
-            phase.name,
+            Text(phase.name),
             Text(phase.state, style=_COLOURS.get(phase.state, "")),
             f"{phase.counted}/{phase.wanted}",
             ProgressBar(total=max(phase.wanted, 1), completed=min(phase.counted, phase.wanted), width=12),
@@ -133,8 +133,8 @@ def _worker_table(status: "RunStatus") -> Table:
         table.add_column(title, justify="right" if title in ("in flight", "tokens/s", "seen") else "left")
     for worker in status.workers:
         table.add_row(
-            f"{worker.name}@{worker.host}",
-            worker.message or worker.state,
+            Text(f"{worker.name}@{worker.host}"),
+            Text(worker.message or worker.state),
             f"{worker.in_flight}",
             f"{worker.tokens_per_second:.0f}",
             f"{worker.seen_ago:.0f} s ago",
@@ -150,11 +150,11 @@ def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
     console = out()
     console.print(Text.assemble(("run ", ""), (status.run, "bold"), f" is {status.state}"))
     if status.reason:
-        console.print(status.reason, soft_wrap=True)
+        console.print(Text(status.reason), soft_wrap=True)
     for phase in status.phases:
         _show_phase(console, phase)
     for line in measurement_lines(status):
-        console.print(line, soft_wrap=True)
+        console.print(Text(line), soft_wrap=True)
     if status.promoted:
         adapter = home.adapters / status.promoted
         console.print(f"  adapter {adapter}; try it with", soft_wrap=True)
@@ -172,7 +172,7 @@ def _show_phase(console: Any, phase: "PhaseStatus") -> None:
         f"{phase.skipped} not needed, {phase.failed} failed"
     )
     for reason, count in phase.reasons:
-        console.print(f"      {count:>5} x {reason}", style="dim")
+        console.print(Text(f"      {count:>5} x {reason}"), style="dim")
     valid = [(iteration, loss) for kind, iteration, loss in phase.losses if kind == "valid"]
     if len(valid) > 1:
         console.print(f"      validation loss {valid[0][1]:.3f} -> {valid[-1][1]:.3f} over {valid[-1][0]} updates")

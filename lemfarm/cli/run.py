@@ -26,6 +26,7 @@ from lemfarm.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lemfarm.cli.shared import Farm
     from producer.campaign import Campaign
     from producer.trial import TrialResult
 
@@ -91,7 +92,7 @@ def run(
         err().print(f"[yellow]note[/] {escape(warning)}", soft_wrap=True)
     farm = open_farm(home, database, broker)
     if detach:
-        _detach(farm.home.ensure(farm.home.logs) / f"detached-{settings.run}.log", settings.run)
+        _detach(farm, farm.home.ensure(farm.home.logs) / f"detached-{settings.run}.log", settings.run)
         return
     write_to_file(farm.home.ensure(farm.home.logs) / f"run-{settings.run}.log")
     campaign = open_campaign(
@@ -105,7 +106,7 @@ def run(
     )
     with _interruptible(campaign):
         result = campaign.start(settings, limit=limit, trains=not no_train)
-        _tell_plan(settings.run, result, active=campaign.is_at_work)
+        _tell_plan(settings.run, result, active=campaign.is_at_work, state=campaign.state)
         status = follow(campaign)
         show_summary(status, farm.home, as_json=as_json)
     raise typer.Exit(EXIT_CODES[RunState(status.state)])
@@ -245,10 +246,23 @@ def _tell_event(event: Any) -> None:
         "restarted": "is back",
         "ended": f"ended with code {event.code}",
     }
-    err().print(f"[dim]{event.member} {said.get(event.kind, event.text)}[/]")
+    err().print(f"{event.member} {said.get(event.kind, event.text)}", style="dim", markup=False)
 
 
-def _tell_plan(name: str, result: Any, *, active: bool) -> None:
+def without_urls(arguments: list[str]) -> list[str]:
+    """A command line without `--database` and `--broker`, whichever way they were written."""
+    kept, skip = [], False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in ("--database", "--broker"):
+            skip = True
+        elif not argument.startswith(("--database=", "--broker=")):
+            kept.append(argument)
+    return kept
+
+
+def _tell_plan(name: str, result: Any, *, active: bool, state: str) -> None:
     if result.created:
         err().print(f"run {name}: {result.added} samples planned")
     elif result.changed:
@@ -256,17 +270,23 @@ def _tell_plan(name: str, result: Any, *, active: bool) -> None:
             f"run {name}: changed, {result.added} samples added, "
             f"{result.superseded} superseded, {result.restored} restored"
         )
+    elif state == "paused":
+        err().print(f"run {name} is paused; `lemfarm resume {name}` lets it go on.")
     else:
         err().print(f"run {name}: going on" if active else f"run {name}: nothing is left to do")
 
 
-def _detach(log: Path, name: str) -> None:
+def _detach(farm: "Farm", log: Path, name: str) -> None:
+    """Start the same command again, in a session of its own; URLs may hold passwords and go by the environment."""
     import subprocess
 
-    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    from lemfarm.connections import child_environment
+
+    arguments = without_urls([argument for argument in sys.argv[1:] if argument != "--detach"])
     with log.open("ab") as file:
         child = subprocess.Popen(
             [sys.executable, "-m", "lemfarm", *arguments],
+            env={**os.environ, **child_environment(farm.connections, farm.home)},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

@@ -40,6 +40,7 @@ def list_samples(
     as_json: JsonOption = False,
 ) -> None:
     """List samples, those finished last first."""
+    from rich.markup import escape
     from rich.table import Table
 
     from lemfarm.samples import list_samples as read
@@ -61,7 +62,8 @@ def list_samples(
         table.add_column(title, overflow="fold", no_wrap=title == "id")
     for row in found:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row.scores.items())
-        table.add_row(row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)
+        words = (row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)
+        table.add_row(*map(escape, words))
     show_table(table)
 
 

@@ -84,11 +84,13 @@ def worker(
     err().print(f"worker {members[0].name}; log: {log}", soft_wrap=True)
 
     def tell(event: object) -> None:
-        err().print(f"[dim]{event.member} {event.kind} {event.code if event.code is not None else ''} {event.text}[/]")  # type: ignore[attr-defined]
+        said = f"{event.member} {event.kind} {'' if event.code is None else event.code} {event.text}"  # type: ignore[attr-defined]
+        err().print(said.rstrip(), style="dim", markup=False)
 
     code = supervise(Supervisor(members), grace_seconds=grace + 10, on_event=tell)
     if code not in (0, 130):
-        err().print(f"[bold red]error[/] the worker could not serve: {_last_word(log)}", soft_wrap=True)
+        err().print("[bold red]error[/] the worker could not serve:", end=" ")
+        err().print(_last_word(log), markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -101,6 +103,7 @@ def list_workers(
     as_json: JsonOption = False,
 ) -> None:
     """Workers of the farm, their state, their speed, and why one refused."""
+    from rich.markup import escape
     from rich.table import Table
 
     from lemfarm.status import read_workers
@@ -121,7 +124,7 @@ def list_workers(
             str(row.in_flight),
             f"{row.tokens_per_second:.0f}",
             f"{row.seen_ago:.0f} s ago",
-            row.message,
+            escape(row.message),
         )
     if found:
         show_table(table)

@@ -7,7 +7,7 @@ Phase k starts from the adapter that phase k-1 promoted, so its row is opened wh
 immutable; `run.promoted` points at the last one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ from lemfarm.records import (
     Variant,
 )
 from lemfarm.training.adapters import AdapterManifest
+from lemfarm.work import Sighting
 
 STAGE_RETRIES = 3
 
@@ -105,23 +106,58 @@ def fail_stage(database: Database, claim: StageClaim, error: str, *, final: bool
         return changed.rowcount > 0
 
 
-def reap_stages(database: Database) -> int:
-    """Stages whose lease ran out go back: a training is begun again, or continued by the trainer, never done twice."""
+def retry_trainings(database: Database, run_id: int) -> None:
+    """Give failed trainings of a run a fresh start: a person changed something, or wants it tried again."""
     with database.write() as connection:
-        return connection.execute(
+        connection.execute(
             text(
-                f"""UPDATE training_stage SET state = 'waiting', owner = NULL, sent = 0
+                """UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0
+                   WHERE run_id = :run AND state = 'failed'"""
+            ),
+            {"run": run_id},
+        )
+
+
+def expired_stages(database: Database) -> list[Sighting]:
+    """Trainings whose lease ran out, by the database's clock; `sample_id` holds the stage's number."""
+    with database.read() as connection:
+        rows = connection.execute(
+            text(
+                f"""SELECT id, epoch, lease_expires FROM training_stage
                     WHERE state = 'leased' AND lease_expires < {database.now}"""
             )
-        ).rowcount
+        ).all()
+        return [Sighting(str(row.id), row.epoch, row.lease_expires) for row in rows]
+
+
+def reap_stages(database: Database, sightings: Iterable[Sighting]) -> int:
+    """Trainings that were seen expired twice go back, to be begun again; a renewal in between saves one."""
+    taken = 0
+    with database.write() as connection:
+        for seen in sightings:
+            taken += connection.execute(
+                text(
+                    """UPDATE training_stage SET state = 'waiting', owner = NULL, sent = 0 WHERE id = :id
+                       AND state = 'leased' AND epoch = :epoch AND lease_expires = :expires"""
+                ),
+                {"id": int(seen.sample_id), "epoch": seen.epoch, "expires": seen.lease_expires},
+            ).rowcount
+    return taken
 
 
 def finish_stage(database: Database, claim: StageClaim, manifest: AdapterManifest, home_id: str, dataset: Any) -> bool:
     """Record the sealed adapter, promote it, and mark the phase trained, in one transaction; False when fenced off."""
     with database.session() as session:
-        stage = session.get_one(TrainingStage, claim.stage_id)
-        if stage.state == StageState.DONE or stage.epoch != claim.epoch:
+        ours = session.execute(
+            text(
+                """UPDATE training_stage SET state = 'done' WHERE id = :id AND epoch = :epoch AND state = 'leased'
+                   RETURNING id"""
+            ),
+            {"id": claim.stage_id, "epoch": claim.epoch},
+        ).one_or_none()
+        if ours is None:
             return False
+        stage = session.get_one(TrainingStage, claim.stage_id)
         now = database.clock()
         if session.get(Adapter, manifest.id) is None:
             session.add(

@@ -215,8 +215,7 @@ def test_a_second_command_attaches_and_takes_over_when_the_first_one_leaves(site
     with _held_back(site):
         # When the same command is given a second time, then it attaches and uses the worker that is there
         second = site.start("run", site.run_file)
-        site.wait(lambda: "going on" in second.said, "the second command to attach")
-        site.wait(lambda: "tiny paused" in second.said, "the second command to look on")
+        site.wait(lambda: "tiny paused" in second.said, "the second command to attach")
         assert _worker_pids(site) == before
         # When the first one is interrupted, then it ends its worker, and the second one starts its own
         first.signal(signal.SIGINT)

@@ -244,7 +244,9 @@ def test_a_quota_beyond_the_cap_per_probe_is_refused(folder: Path) -> None:
 
 
 def test_held_out_probes_are_no_part_of_the_grid(folder: Path) -> None:
-    text = changed("other.jsonl, held_out: 0.5", "probes.jsonl, held_out: 0.34").replace("accepted: 20, at_most_per_probe: 12", "accepted: 41")
+    text = changed("other.jsonl, held_out: 0.5", "probes.jsonl, held_out: 0.34").replace(
+        "accepted: 20, at_most_per_probe: 12", "accepted: 41"
+    )
     assert problems(folder, text) == [
         (
             f"{spot(text, '41')}: phases.0.quota.accepted: 41 accepted samples cannot be had: 2 probes give 40 "

@@ -61,8 +61,10 @@ def test_measuring_again_replaces_what_was_measured(measured: Ground) -> None:
     assert len(stored(measured)) == 2
 
 
-def test_scores_of_another_scorer_are_never_mixed_in(measured: Ground) -> None:
-    assert measure(measured.database, measured.run_id, "v2-distill") == []
+def test_another_scorer_scores_the_stored_answers_anew_and_nothing_is_mixed(measured: Ground) -> None:
+    found = measure(measured.database, measured.run_id, "v2-distill")
+    assert {one.scorer for one in found} == {"v2-distill"}
+    assert {score["scorer"] for score in measured.rows("SELECT scorer FROM score")} >= {"v2", "v2-distill"}
 
 
 def test_superseded_and_unfinished_answers_do_not_count(measured: Ground) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lemfarm.broker import generate_queue, train_queue
 from lemfarm.engines.base import FinishReason
 from lemfarm.errors import InputError
 from lemfarm.records import Purpose
@@ -10,8 +11,9 @@ from lemfarm.training.phases import claim_stage, fail_stage, finish_stage
 from lemfarm.work import Balance
 from producer import campaign
 from producer.quotas import QUOTA
-from tests.ground import RUN_FILE, SHORT_ANSWER, Ground
+from tests.ground import MODEL, RUN_FILE, SHORT_ANSWER, Ground
 
+HOME = "home-of-the-adapter"
 TRAIN = "train: {rank: 4}\n"
 TRAINED = RUN_FILE + "    train: {iterations: 5, learning_rate: 1e-4, max_seq_length: 256}\n"
 SECOND = TRAINED[TRAINED.index("  - name") :].replace("first", "second")
@@ -30,7 +32,7 @@ def train(ground: Ground, adapter: str) -> None:
     assert claim is not None
     parent = ground.run.promoted
     manifest = AdapterManifest(adapter, {}, {"rank": 4}, job="b2:job", dataset="b2:data", parent=parent)
-    assert finish_stage(ground.database, claim, manifest, "home-of-the-adapter", {})
+    assert finish_stage(ground.database, claim, manifest, HOME, {})
 
 
 # ---- quotas
@@ -158,7 +160,7 @@ def test_a_phase_with_enough_trains_by_itself_where_the_file_says_so(ground: Gro
 
 def test_train_refuses_where_nothing_is_ripe(ground: Ground) -> None:
     ground.plan(TRAINED + TRAIN)
-    with pytest.raises(InputError, match="nothing to train"):
+    with pytest.raises(InputError, match="no phase to train"):
         campaign.train_now(ground.database, None)
 
 
@@ -180,7 +182,7 @@ def test_a_full_phase_is_handed_to_training_once(ground: Ground) -> None:
     fill(ground)
     for _ in range(4):
         ground.look()
-    assert ground.queue.trainings == [("train.simulated:", "tiny first")]
+    assert ground.queue.trainings == [(train_queue(MODEL), "tiny first")]
     assert ground.state == "active"
 
 
@@ -208,7 +210,7 @@ def test_the_next_phase_trains_where_the_last_adapter_lies(ground: Ground) -> No
     assert [label for _, label in ground.queue.trainings] == ["tiny first"], "one after the other"
     train(ground, "b2:one")
     ground.look()
-    assert ground.queue.trainings[1:] == [("train.simulated:.at.home-of-", "tiny second")]
+    assert ground.queue.trainings[1:] == [(train_queue(MODEL, HOME), "tiny second")]
     train(ground, "b2:two")
     ground.look()
     assert ground.phase_states() == {"first": "trained", "second": "trained"}
@@ -268,9 +270,8 @@ def test_the_adapter_is_asked_what_the_base_model_was_asked(ground: Ground) -> N
     asked = {(row["variant_id"], row["condition"]) for row in rows if row["adapter_id"] == "b2:one"}
     assert asked == {(row["variant_id"], row["condition"]) for row in rows if row["adapter_id"] is None}
     sent = ground.look()
-    assert {message.queue for message in ground.queue.messages if message.sample_id in sent} == {
-        "generate.simulated:.at.home-of-"
-    }
+    queues = {message.queue for message in ground.queue.messages if message.sample_id in sent}
+    assert queues == {generate_queue(MODEL, HOME)}, "only that home has the adapter on its disk"
     # and the run ends when they are done, with a measurement for each
     assert ground.state == "active"
     ground.finish(sent)

@@ -1,6 +1,7 @@
 """Which samples become messages, in which order, how many at once, and what happens when messages are lost."""
 
-from tests.ground import RUN_FILE, Ground
+from lemfarm.broker import generate_queue
+from tests.ground import MODEL, RUN_FILE, Ground
 
 WHOLE = RUN_FILE.replace("enough: 4", "enough: 4, stop_when_full: false")
 
@@ -17,7 +18,7 @@ def test_a_message_reads_like_the_sample_it_asks_for(ground: Ground) -> None:
     ground.plan()
     ground.look()
     assert "P0 v0 #0" in ground.queue.labels
-    assert {message.queue for message in ground.queue.messages} == {"generate.simulated:"}
+    assert {message.queue for message in ground.queue.messages} == {generate_queue(MODEL)}
 
 
 def test_no_more_is_sent_than_could_be_needed_if_all_passed_and_likely_will(ground: Ground) -> None:
