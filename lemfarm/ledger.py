@@ -30,11 +30,8 @@ RETRY_SECONDS = 2.0
 _CHUNK = 500
 
 #: A sample that goes back is not needed any more when its run was cancelled meanwhile.
-_BACK = """CASE WHEN (SELECT state FROM run WHERE run.id = sample.run_id) = 'cancelled'
-           THEN 'skipped' ELSE 'pending' END"""
-_BACK_REASON = (
-    "CASE WHEN (SELECT state FROM run WHERE run.id = sample.run_id) = 'cancelled' THEN 'cancelled' ELSE '' END"
-)
+_BACK = "CASE (SELECT state FROM run WHERE run.id = sample.run_id) WHEN 'cancelled' THEN 'skipped' ELSE 'pending' END"
+_BACK_REASON = f"CASE {_BACK} WHEN 'skipped' THEN 'cancelled' ELSE '' END"
 _FREE = "owner = NULL, lease_expires = 0, wave = NULL"
 
 
@@ -325,11 +322,8 @@ class Ledger:
 
     def cancel(self, run_id: int) -> int:
         """Skip all that is pending; leased samples stop at their worker's next renewal."""
-        return self._change(
-            "state = 'skipped', reason = 'cancelled', wave = NULL",
-            "run_id = :run AND state = 'pending'",
-            {"run": run_id},
-        )
+        cancelled = "state = 'skipped', reason = 'cancelled', wave = NULL"
+        return self._change(cancelled, "run_id = :run AND state = 'pending'", {"run": run_id})
 
     def requeue_failed(self, run_id: int) -> int:
         """Give failed samples a fresh retry budget and a clean record of deaths."""

@@ -155,6 +155,14 @@ class Site:
                     return []
                 raise
 
+    def kill(self, command: Command) -> None:
+        """kill -9, and let its turn as the watcher be over, which would take up to a quarter of a minute."""
+        command.signal(signal.SIGKILL)
+        command.ended()
+        with contextlib.closing(sqlite3.connect(self.home.database, timeout=30.0)) as connection:
+            connection.execute("UPDATE turn SET expires = 0")
+            connection.commit()
+
     def count(self, where: str = "1 = 1") -> int:
         """How many samples are so."""
         return sum(row[0] for row in self.rows(f"SELECT count(*) FROM sample WHERE {where}"))

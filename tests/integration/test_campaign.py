@@ -139,6 +139,22 @@ def test_ctrl_c_releases_what_is_in_hand_and_the_same_command_goes_on(site: Site
     _assert_finished(site)
 
 
+def test_ctrl_c_twice_lets_go_of_long_answers_at_once(site: Site) -> None:
+    # Given answers that take far longer than the grace
+    site.write(speed=0.5)
+    command = site.start("run", site.run_file)
+    site.wait(lambda: site.count("state = 'leased'") >= 4, "four answers to be in the making")
+    # When Ctrl-C is pressed, and again while the workers have their grace
+    command.signal(signal.SIGINT)
+    site.wait(lambda: "again: at once" in command.said, "the first signal to be heard")
+    command.signal(signal.SIGINT)
+    # Then everything is given back, no retry is spent, and nothing goes on
+    assert command.ended() == 130
+    assert living_workers(site.home) == []
+    assert site.count("state = 'pending' AND failures = 0 AND deaths = 0") == SAMPLES, site.story()
+    assert {row[0] for row in site.rows("SELECT ending FROM attempt")} == {"released"}
+
+
 def test_workers_outlive_a_killed_run_and_the_next_one_adopts_them(site: Site) -> None:
     # Given a run in the middle of its work, whose process is killed
     site.write(speed=SLOW)
@@ -146,8 +162,7 @@ def test_workers_outlive_a_killed_run_and_the_next_one_adopts_them(site: Site) -
     site.wait_done(4)
     before = _worker_pids(site)
     assert len(before) == 2
-    command.signal(signal.SIGKILL)
-    command.ended()
+    site.kill(command)
     # Then the workers go on by themselves
     done = site.count("state = 'done'")
     site.wait(lambda: site.count("state = 'done'") >= done + 6, "workers to go on without a supervisor")
@@ -167,8 +182,7 @@ def test_orphaned_workers_end_with_their_run(site: Site) -> None:
     site.write(speed=SLOW)
     command = site.start("run", site.run_file)
     site.wait_done(4)
-    command.signal(signal.SIGKILL)
-    command.ended()
+    site.kill(command)
     # Then its worker finishes the run and leaves the machine's memory to others
     site.wait(lambda: site.rows("SELECT state FROM run") == [("done",)], "the worker to finish the run")
     site.wait(lambda: not living_workers(site.home), "the worker to end")
@@ -177,7 +191,7 @@ def test_orphaned_workers_end_with_their_run(site: Site) -> None:
 
 def test_pause_cancel_and_resume_of_a_run_at_work(site: Site, say: Say) -> None:
     # Given a run at work
-    site.write(speed=SLOW / 4)
+    site.write(speed=SLOW / 2)
     command = site.start("run", site.run_file)
     site.wait_done(2)
     # When it is paused, then what is leased finishes and nothing more is claimed
