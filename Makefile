@@ -40,7 +40,7 @@ chaos: setup
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos
 
 bench: setup
-	@$(BIN)/python -m bench.run
+	@$(BIN)/python bench/run.py
 
 check: setup
 	@$(BIN)/ruff check .
