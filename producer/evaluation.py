@@ -113,7 +113,9 @@ def _scores(database: Database, run_id: int, scorer: str) -> Iterator[tuple[str 
         rows = session.execute(query).all()
     ledger = Ledger(database)
     for adapter, condition, probe, messages, text_id, content in rows:
-        yield adapter, condition, probe, score_text(ledger, text_id, messages[-1]["content"], content, [scorer])[scorer]
+        values = score_text(ledger, text_id, messages[-1]["content"], content, [scorer])
+        if scorer in values:
+            yield adapter, condition, probe, values[scorer]
 
 
 def _evaluation(

@@ -218,8 +218,9 @@ class Handover:
         with self.database.read() as connection:
             rows = connection.execute(
                 text(
-                    """SELECT a.ending, a.error FROM attempt a JOIN sample s ON s.id = a.sample_id
-                       WHERE s.run_id = :run AND a.ended > :since AND a.ending IN ('done', 'failed', 'died')
+                    """SELECT a.ending, a.error FROM attempt a
+                       WHERE a.ended > :since AND a.ending IN ('done', 'failed', 'died')
+                       AND EXISTS (SELECT 1 FROM sample s WHERE s.id = a.sample_id AND s.run_id = :run)
                        ORDER BY a.ended DESC LIMIT :recent"""
                 ),
                 {"run": run.id, "since": run.activated, "recent": RECENT},

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from lemfarm import __version__
 from lemfarm.config import config_data, config_hash
@@ -87,10 +87,27 @@ def _save_run(
     changed = run.planned_hash != wanted
     if run.config_hash != config_hash(course.config):
         run.config, run.config_hash = config_data(course.config), config_hash(course.config)
+    _refuse_lower_limit(session, run, limit)
     run.model_key, run.sample_limit, run.trains = course.model_key, limit, trains
     session.add(run)
     session.flush()
     return run, created, changed
+
+
+def _refuse_lower_limit(session: Session, run: Run, limit: int | None) -> None:
+    """A limit keeps a run small from the start; taking planned samples away again would throw done ones out."""
+    if limit is None or run.id is None:
+        return
+    planned = session.exec(
+        select(func.count()).where(
+            Sample.run_id == run.id, Sample.purpose == Purpose.DISTIL, col(Sample.superseded).is_(False)
+        )
+    ).one()
+    if limit < planned:
+        raise InputError(
+            f"run {run.name} has {planned} samples planned already: --limit can be raised or left out, not lowered. "
+            "Give a smaller trial another name in the run file."
+        )
 
 
 def _wake(database: Database, run_id: int, *, changed: bool = False) -> None:

@@ -317,3 +317,17 @@ def test_other_weights_of_a_hub_model_are_refused(ground: Ground, tmp_path: Path
         apply_plan(
             ground.database, course, found=replace(began, content_hash="b2:" + "2" * 32), limit=None, trains=True
         )
+
+
+def test_a_limit_is_not_lowered_below_what_is_planned(ground: Ground) -> None:
+    ground.plan(limit=7)
+    with pytest.raises(InputError, match="7 samples planned already"):
+        ground.plan(limit=3)
+    assert ground.balance().planned == 7
+
+
+def test_training_that_is_wanted_now_counts_as_a_change(ground: Ground) -> None:
+    ground.plan()
+    ground.execute("UPDATE run SET trains = false, planned_hash = ''")
+    assert ground.plan().changed
+    assert ground.run.trains
