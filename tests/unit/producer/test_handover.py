@@ -177,6 +177,12 @@ def test_phases_generate_in_turn(ground: Ground) -> None:
     assert ground.phase_states() == {"first": "full", "second": "open"}
 
 
+def test_a_phase_without_samples_is_not_judged_while_an_earlier_one_is_at_work(ground: Ground) -> None:
+    ground.plan(TRAINED + SECOND + TRAIN, limit=7)
+    ground.look()
+    assert ground.run.state == "active"
+
+
 def test_a_full_phase_is_handed_to_training_once(ground: Ground) -> None:
     ground.plan(TRAINED + TRAIN)
     fill(ground)

@@ -32,12 +32,14 @@ def test_no_more_is_sent_than_could_be_needed_if_all_passed_and_likely_will(grou
 
 
 def test_the_lowest_indices_of_a_text_go_first(ground: Ground) -> None:
-    ground.plan(phases__0__quota__accepted=4)
-    sent = ground.look(phases__0__quota__accepted=4)
+    more = {"phases__0__quota__accepted": 4, "phases__0__samples": 20}
+    ground.plan(**more)
+    sent = ground.look(**more)
     left = ground.ids("wave IS NULL")
     top = {row["variant_id"]: row["top"] for row in _by_variant(ground, sent, "max")}
     bottom = {row["variant_id"]: row["top"] for row in _by_variant(ground, left, "min")}
-    assert all(top[variant] < bottom[variant] for variant in top.keys() & bottom.keys())
+    shared = top.keys() & bottom.keys()
+    assert shared and all(top[variant] < bottom[variant] for variant in shared)
 
 
 def test_probes_take_turns(ground: Ground) -> None:
