@@ -284,5 +284,5 @@ def test_an_error_of_the_reader_is_not_taken_for_one_of_the_broker(server: valke
 
 def test_queue_names_tell_models_and_homes_apart() -> None:
     assert QUEUE == "generate.0123456789"
-    assert generate_queue("b2:0123456789abcdef", "0198aabbccdd") == "generate.0123456789.at.0198aabb"
-    assert train_queue("b2:0123456789abcdef", "0198aabbccdd") == "train.0123456789.at.0198aabb"
+    assert generate_queue("b2:0123456789abcdef", "0198aabbccddeeff") == "generate.0123456789.at.aabbccddeeff"
+    assert train_queue("b2:0123456789abcdef", "0198aabbccddeeff") == "train.0123456789.at.aabbccddeeff"
