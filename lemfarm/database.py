@@ -8,6 +8,7 @@ All times are the database's own: machines of a farm need not agree on the hour.
 NULL before 3.42, so julianday it is.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -238,6 +239,10 @@ def _translated(url: str) -> Iterator[None]:
         raise _plain(url, error) from error
 
 
+#: What SQLite says of a statement that is wrong: waiting would not mend it.
+_MISTAKE = re.compile(r"no such (table|column|function)|syntax error|ambiguous column|has no column named")
+
+
 def _plain(url: str, error: DBAPIError | sqlite3.Error) -> Exception:
     """Say in our own words what a driver's error means; a programming error stays what it is."""
     said = str(error.orig if isinstance(error, DBAPIError) else error)
@@ -247,6 +252,8 @@ def _plain(url: str, error: DBAPIError | sqlite3.Error) -> Exception:
         return NoSpace(f"{redact(url)}: {said}. The folder must exist and be writable.")
     if "malformed" in said or "not a database" in said:
         return InputError(f"{redact(url)}: {said}. This is not a lemfarm database; name another with --database.")
+    if _MISTAKE.search(said):
+        return error
     invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
     if invalidated or isinstance(error, (OperationalError, sqlite3.OperationalError)):
         reason = " ".join(said.split())

@@ -66,10 +66,11 @@ def up(home: Home, connections: Connections, flower: bool = True) -> Services:
     home.ensure()
     _refuse_other_broker(home, connections)
     before = running(home)
+    if not connections.embedded_broker:
+        ping(str(connections.broker))
+    database = _migrate(connections.database)
     server = valkey.ensure(home) if connections.embedded_broker else None
     served = connections.with_broker(server.url) if server else connections
-    ping(str(served.broker))
-    database = _migrate(served.database)
     _keep(home, connections, flower)
     found = web.find_running(home)
     now = {VALKEY: server is not None, FLOWER: found is not None}
