@@ -120,8 +120,7 @@ class Farm:
 
     def __exit__(self, *_: object) -> None:
         try:
-            for worker in self.workers.values():
-                end(worker.process)
+            end(*(worker.process for worker in self.workers.values()))
         finally:
             self.app.close()
             self.database.close()
@@ -379,12 +378,15 @@ def write_probes(path: Path, count: int) -> None:
     path.write_text("".join(json.dumps(probe) + "\n" for probe in probes))
 
 
-def end(process: "subprocess.Popen[bytes]", seconds: float = 15.0) -> int:
-    """End a process that this test started: asked first, then killed."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
+def end(*processes: "subprocess.Popen[bytes]", seconds: float = 15.0) -> None:
+    """End processes that this test started: asked first, all at once, then killed."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+    for process in processes:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(seconds)
+            process.wait(seconds)
+            continue
         process.kill()
-    return process.wait()
+        process.wait()

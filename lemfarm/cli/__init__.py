@@ -31,6 +31,7 @@ app.add_typer(model.app, name="model")
 def root(
     version: bool = typer.Option(False, "--version", help="Print the version and end."),
 ) -> None:
+    # A docstring here would replace the help text of the app.
     if version:
         from lemfarm import __version__
 

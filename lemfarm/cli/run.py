@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lemfarm.cli.shared import Farm
+    from lemfarm.config import RunConfig
     from producer.campaign import Campaign
     from producer.trial import TrialResult
 
@@ -79,17 +80,12 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Start a run, or go on with it: the same command again continues, and says so when nothing is left to do."""
-    from rich.markup import escape
-
     from lemfarm.cli.live import follow, show_summary
-    from lemfarm.config import config_warnings, load_config
     from lemfarm.journal import write_to_file
     from lemfarm.records import RunState
     from producer.campaign import EXIT_CODES, open_campaign
 
-    settings = load_config(config, overrides=overrides(set_))
-    for warning in config_warnings(settings):
-        err().print(f"[yellow]note[/] {escape(warning)}", soft_wrap=True)
+    settings = _load_aloud(config, set_)
     farm = open_farm(home, database, broker)
     if detach:
         _detach(farm, farm.home.ensure(farm.home.logs) / f"detached-{settings.run}.log", settings.run)
@@ -101,7 +97,7 @@ def run(
         workers=workers,
         leave_services=keep_services,
         models=mapping(model),
-        worker_environment=_worker_environment(slots, model, settings.run),
+        worker_environment=worker_environment(slots, model, settings.run),
         on_event=_tell_event,
     )
     with _interruptible(campaign):
@@ -110,6 +106,18 @@ def run(
         status = follow(campaign)
         show_summary(status, farm.home, as_json=as_json)
     raise typer.Exit(EXIT_CODES[RunState(status.state)])
+
+
+def _load_aloud(path: Path, set_: list[str] | None) -> "RunConfig":
+    """The configuration, with its warnings told."""
+    from rich.markup import escape
+
+    from lemfarm.config import config_warnings, load_config
+
+    config = load_config(path, overrides=overrides(set_))
+    for warning in config_warnings(config):
+        err().print(f"[yellow]note[/] {escape(warning)}", soft_wrap=True)
+    return config
 
 
 def try_out(
@@ -134,7 +142,7 @@ def try_out(
         campaign = trial.campaign(
             workers=workers,
             models=mapping(model),
-            worker_environment=_worker_environment(slots, model, None),
+            worker_environment=worker_environment(slots, model, None),
             on_event=_tell_event,
         )
         with _interruptible(campaign):
@@ -202,7 +210,8 @@ def mapping(pairs: list[str] | None) -> dict[str, Path]:
     return found
 
 
-def _worker_environment(slots: int | None, models: list[str] | None, run_name: str | None) -> dict[str, str]:
+def worker_environment(slots: int | None, models: list[str] | None, run_name: str | None) -> dict[str, str]:
+    """What worker processes are told by flags of theirs or of their run's. Raises InputError."""
     environment = {}
     if slots:
         environment["LEMFARM_SLOTS"] = str(slots)

@@ -3,13 +3,15 @@
 Twins: `lemfarm.local_workers`, `lemfarm.supervisor`, `lemfarm.workforce`.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lemfarm.cli.run import worker_environment
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
+    Farm,
     HomeOption,
     JsonOption,
     emit,
@@ -18,6 +20,10 @@ from lemfarm.cli.shared import (
     out,
     show_table,
 )
+
+if TYPE_CHECKING:
+    from lemfarm.connections import Connections
+    from lemfarm.supervisor import Event
 
 workers_app = typer.Typer(help="See and steer the workers of a farm.", no_args_is_help=True)
 GRACE_SECONDS = 20.0
@@ -54,44 +60,44 @@ def worker(
 
     Ctrl-C once: finish or release what it holds; twice: at once.
     """
-    import os
-
-    from lemfarm.cli.run import mapping
     from lemfarm.connections import child_environment
-    from lemfarm.errors import Unavailable
     from lemfarm.local_workers import worker_members
     from lemfarm.supervisor import Supervisor
     from lemfarm.supervisor import run as supervise
-    from lemfarm.valkey import find_running
 
     farm = open_farm(home, database, broker)
-    connections = farm.connections
-    if connections.broker is None:
-        running = find_running(farm.home)
-        if running is None:
-            raise Unavailable(
-                "no broker runs in this home. Start one with `lemfarm up` or a run with `lemfarm run CONFIG`; "
-                "on a further Mac, `lemfarm join` names the head node's."
-            )
-        connections = connections.with_broker(running.url)
-    environment = child_environment(connections, farm.home) | {"LEMFARM_GRACE_SECONDS": str(grace)}
-    environment |= {"LEMFARM_SLOTS": str(slots)} if slots else {}
-    environment |= {"LEMFARM_RUN": run} if run else {}
-    environment |= {"LEMFARM_MODELS": os.pathsep.join(f"{k}={v}" for k, v in mapping(model).items())} if model else {}
+    environment = child_environment(_with_broker(farm), farm.home) | worker_environment(slots, model, run)
+    environment["LEMFARM_GRACE_SECONDS"] = str(grace)
     farm.home.ensure()
     members = worker_members(farm.home, 1, environment, name=name)
     log = farm.home.logs / f"{members[0].name}.log"
     err().print(f"worker {members[0].name}; log: {log}", soft_wrap=True)
-
-    def tell(event: object) -> None:
-        said = f"{event.member} {event.kind} {'' if event.code is None else event.code} {event.text}"  # type: ignore[attr-defined]
-        err().print(said.rstrip(), style="dim", markup=False)
-
-    code = supervise(Supervisor(members), grace_seconds=grace + 10, on_event=tell)
+    code = supervise(Supervisor(members), grace_seconds=grace + 10, on_event=_tell)
     if code not in (0, 130):
         err().print("[bold red]error[/] the worker could not serve:", end=" ")
         err().print(_last_word(log), markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _with_broker(farm: Farm) -> "Connections":
+    """The farm's connections, with the embedded Valkey that runs. Raises Unavailable when none does."""
+    from lemfarm.errors import Unavailable
+    from lemfarm.valkey import find_running
+
+    if farm.connections.broker is not None:
+        return farm.connections
+    running = find_running(farm.home)
+    if running is None:
+        raise Unavailable(
+            "no broker runs in this home. Start one with `lemfarm up` or a run with `lemfarm run CONFIG`; "
+            "on a further Mac, `lemfarm join` names the head node's."
+        )
+    return farm.connections.with_broker(running.url)
+
+
+def _tell(event: "Event") -> None:
+    said = f"{event.member} {event.kind} {'' if event.code is None else event.code} {event.text}"
+    err().print(said.rstrip(), style="dim", markup=False)
 
 
 @workers_app.command("list")

@@ -30,7 +30,7 @@ def test_the_producer_is_killed_and_run_again(unplanned: Farm, dice: random.Rand
     farm = unplanned
     farm.start_worker("w1")
     farm.start_worker("w2")
-    for number in range(3):
+    for number in range(2):
         start_producer(farm, f"producer-{number}")
         farm.wait(lambda: farm.value("SELECT count(*) FROM run"), "the run to be planned")
         farm.run_id = farm.value("SELECT id FROM run")

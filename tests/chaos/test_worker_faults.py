@@ -106,7 +106,7 @@ def in_flight_at_death(farm: Farm, pid: int) -> set[str]:
 def test_a_killed_worker_with_many_slots_does_not_stop_the_run(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One death is one failure, however many samples it interrupted."""
     run_file = Farm.run_file.replace("stop_at_error_rate: 0.9", "stop_at_error_rate: 0.5")
-    with Farm(tmp_path_factory.mktemp("many"), slots=24, speed=100.0, run_file=run_file) as farm:
+    with Farm(tmp_path_factory.mktemp("many"), slots=24, speed=200.0, run_file=run_file) as farm:
         farm.plan()
         first, second = farm.start_workers()
         farm.wait_done(30)

@@ -20,7 +20,7 @@ def test_stock_celery_inspect_sees_workers_tasks_and_queues(tmp_path: Path) -> N
         farm.plan()
         for worker in farm.start_workers():
             farm.wait_busy(worker, 8)
-        inspect = farm.app.control.inspect(timeout=5.0)
+        inspect = farm.app.control.inspect(timeout=30.0, limit=2)  # it ends with the second answer
 
         def by_worker(answer: dict[str, Any] | None) -> dict[str, Any]:
             return {name.split("@")[0]: said for name, said in (answer or {}).items()}
