@@ -8,6 +8,9 @@ UV_WANTED := uv>=0.13,<0.14
 COMPILE := uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet
 DEMO_HOME ?= .demo
+# These start Flower, whose usual port is one for the whole machine.
+ONE_AT_A_TIME := tests/integration/test_flower.py tests/integration/test_flower_run.py \
+	tests/integration/test_compose.py tests/unit/cli/test_services_verbs.py
 export PATH := $(CURDIR)/$(SETUP)/bin:$(PATH)
 export UV_PYTHON_DOWNLOADS := never
 
@@ -34,7 +37,8 @@ demo: setup
 	  echo "  $(BIN)/lemfarm plan configs/lek-27b.yaml && $(BIN)/lemfarm run configs/lek-27b.yaml"
 
 test: setup
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not chaos or subset" tests
+	@$(BIN)/python -m pytest -q $(ONE_AT_A_TIME)
+	@$(BIN)/python -m pytest -q -n 2 -m "not chaos or subset" $(ONE_AT_A_TIME:%=--ignore=%) tests
 
 chaos: setup
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos

@@ -390,7 +390,7 @@ def test_a_renewal_saves_a_lease_from_a_reaper_that_saw_it_expired(world: World)
     (sample,) = world.plan(1)
     world.claim(sample, "w1", OVER)
     seen = world.ledger.expired()
-    world.ledger.renew("w1", [sample], OVER)
+    world.ledger.renew("w1", [sample], LONG)
     assert world.ledger.reap(seen) == 0
     assert world.sample(sample)["state"] == "leased"
 
