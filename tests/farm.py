@@ -252,8 +252,10 @@ class Farm:
             return True
 
     def kill(self, worker: WorkerProcess) -> set[str]:
-        """kill -9; returns what was in flight."""
-        held = self.freeze(worker)
+        """kill -9 while it holds something; returns what was in flight."""
+        while not (held := self.freeze(worker)):
+            worker.signal(signal.SIGCONT)
+            self.wait_busy(worker)
         worker.signal(signal.SIGKILL)
         worker.process.wait()
         return held

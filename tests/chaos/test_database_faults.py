@@ -25,7 +25,6 @@ def test_sqlite_is_locked_for_longer_than_a_lease(farm: Farm, dice: random.Rando
         with contextlib.closing(sqlite3.connect(farm.home.database, timeout=30, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             farm.wait_seconds(OUTAGE_SECONDS)
-            assert farm.balance().leased > 0
             other.rollback()
     farm.finish()
     assert farm.value("SELECT count(*) FROM attempt WHERE ending IN ('reaped', 'died')") == 0
