@@ -5,7 +5,6 @@ LEM's arrays carry `category` for or beside `domain`, and in the rephrased files
 that names its `source_probe`; such entries become variants of that probe here, so that caps and splits by probe hold.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from lemfarm.dialogue import Message
 from lemfarm.errors import ProbeError
 from lemfarm.identity import canonical_json, content_hash
+from lemfarm.json_entries import Entry, entries_of
 
 ORIGINAL = "original"
 REPHRASED = "rephrased"
@@ -44,14 +44,6 @@ class Probe:
 
 class _Refused(Exception):
     """One entry cannot be used; its text is the reason, without the place."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One JSON value of a file and where it stands."""
-
-    place: str
-    value: Any
 
 
 @dataclass(slots=True)
@@ -114,7 +106,7 @@ def _read_file(path: Path, collected: _Collected) -> None:
     if text is None:
         return
     before = len(collected.problems)
-    entries = list(_entries(path, text, collected.problems))
+    entries = list(entries_of(path, text, collected.problems))
     if not entries and len(collected.problems) == before:
         collected.problems.append(f"{path}: no probes in this file")
     rephrased = _by_source(entries)
@@ -144,81 +136,23 @@ def _read_text(path: Path, problems: list[str]) -> str | None:
         return None
 
 
-def _entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
-    if text.lstrip().startswith("["):
-        yield from _array_entries(path, text, problems)
-    else:
-        yield from _line_entries(path, text, problems)
-
-
-def _line_entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
-    """JSONL. Only line feeds end a line: str.splitlines would cut at U+2028 within a prompt."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
-        try:
-            yield _Entry(place, json.loads(line, parse_constant=_refuse_constant))
-        except (ValueError, RecursionError) as error:
-            problems.append(f"{place}: not JSON: {error}")
-
-
-def _array_entries(path: Path, text: str, problems: list[str]) -> Iterator[_Entry]:
-    """A JSON array, taken apart value by value so that each keeps its line (counted on, not from the top again)."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-    position = _skip_space(text, text.index("[") + 1)
-    line = text.count("\n", 0, position) + 1
-    try:
-        while text[position : position + 1] != "]":
-            value, end = decoder.raw_decode(text, position)
-            yield _Entry(f"{path}:{line}", value)
-            following = _after_comma(text, _skip_space(text, end))
-            line += text.count("\n", position, following)
-            position = following
-        if text[position + 1 :].strip():
-            raise json.JSONDecodeError("text after the closing bracket", text, position + 1)
-    except json.JSONDecodeError as error:
-        problems.append(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})")
-    except (ValueError, RecursionError) as error:
-        problems.append(f"{path}:{line}: not JSON: {error}")
-
-
-def _after_comma(text: str, position: int) -> int:
-    """Where the next value begins, or where the closing bracket stands."""
-    if text[position : position + 1] == "]":
-        return position
-    if text[position : position + 1] != ",":
-        raise json.JSONDecodeError("expected a comma or the closing bracket", text, position)
-    return _skip_space(text, position + 1)
-
-
-def _skip_space(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    return position
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _is_rephrased(entry: _Entry) -> bool:
+def _is_rephrased(entry: Entry) -> bool:
     return isinstance(entry.value, dict) and "source_probe" in entry.value
 
 
-def _by_source(entries: list[_Entry]) -> dict[str, list[_Entry]]:
+def _by_source(entries: list[Entry]) -> dict[str, list[Entry]]:
     """LEM's rephrasings, gathered under the probe they were made from."""
-    found: dict[str, list[_Entry]] = {}
+    found: dict[str, list[Entry]] = {}
     for entry in filter(_is_rephrased, entries):
         found.setdefault(_name_in(entry, "source_probe"), []).append(entry)
     return found
 
 
-def _name_in(entry: _Entry, key: str) -> str:
+def _name_in(entry: Entry, key: str) -> str:
     return str(entry.value.get(key)) if isinstance(entry.value, dict) else ""
 
 
-def _collect(entry: _Entry, rephrased: list[_Entry], collected: _Collected) -> None:
+def _collect(entry: Entry, rephrased: list[Entry], collected: _Collected) -> None:
     try:
         probe = _probe(entry.value, rephrased)
         known = collected.probes.setdefault(probe.id, probe)
@@ -233,7 +167,7 @@ def _texts(probe: Probe) -> list[tuple[Message, ...]]:
     return [variant.messages for variant in probe.variants]
 
 
-def _probe(value: Any, rephrased: list[_Entry]) -> Probe:
+def _probe(value: Any, rephrased: list[Entry]) -> Probe:
     if not isinstance(value, dict):
         raise _Refused(f"a probe is a JSON object, this is {_kind_of(value)}")
     _refuse_unstorable(value)
@@ -283,7 +217,7 @@ def _variant(value: Any, name: str) -> tuple[str, tuple[Message, ...]]:
     return _kind(value.get("kind", REPHRASED), name), _messages(value, name)
 
 
-def _rephrased_variant(entry: _Entry) -> tuple[str, tuple[Message, ...]]:
+def _rephrased_variant(entry: Entry) -> tuple[str, tuple[Message, ...]]:
     """One entry of LEM's rephrased files; its own id, domain and category repeat those of its source."""
     _refuse_unstorable(entry.value)
     name = f"variant {entry.value.get('id')!r} of {entry.value['source_probe']} ({entry.place})"

@@ -14,16 +14,36 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from lemfarm.errors import InputError
-from lemfarm.scorers.base import Score, Scorer
+from lemfarm.scorers.base import ComparingScorer, Hit, Score, Scorer
 
-__all__ = ["ENTRY_POINT_GROUP", "Score", "Scorer", "get_scorer", "scorer_names"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "EXPECTED_KEY",
+    "ComparingScorer",
+    "Hit",
+    "Score",
+    "Scorer",
+    "get_scorer",
+    "scorer_for",
+    "scorer_names",
+]
 
 ENTRY_POINT_GROUP = "lemfarm.scorers"
 """Where plug-ins announce their scorers."""
 
+EXPECTED_KEY = "correct_answer"
+"""Where records and the free fields of probes hold the expected answer."""
+
 _OWN = {
     "v2": ("lemfarm.scorers.v2", "V2"),
     "v2-distill": ("lemfarm.scorers.v2_distill", "V2Distill"),
+    "v2-long": ("lemfarm.scorers.v2_long", "V2Long"),
+    "v1": ("lemfarm.scorers.v1", "V1"),
+    "v1-go": ("lemfarm.scorers.v1_go", "V1Go"),
+    "tier1": ("lemfarm.scorers.tier1", "Tier1"),
+    "grammar": ("lemfarm.scorers.grammar", "Grammar"),
+    "grammar-cold": ("lemfarm.scorers.grammar", "ColdGrammar"),
+    "gsm8k": ("lemfarm.scorers.gsm8k", "Gsm8k"),
 }
 
 
@@ -47,6 +67,17 @@ def get_scorer(name: str) -> Scorer:
     if plugin is None:
         raise InputError(f"there is no scorer named {name!r}; known are: {', '.join(scorer_names())}")
     return _load(plugin)
+
+
+def scorer_for(name: str, expected: str | None) -> Scorer:
+    """The scorer of that name, told the expected answer if it compares with one. Raises what `get_scorer` raises, and
+    InputError when an expected answer is needed and there is none."""
+    scorer = get_scorer(name)
+    if not isinstance(scorer, ComparingScorer):
+        return scorer
+    if expected is None:
+        raise InputError(f"{name} needs an expected answer: give the probe or record a `{EXPECTED_KEY}`")
+    return scorer.against(expected)
 
 
 def _plugins() -> dict[str, EntryPoint]:

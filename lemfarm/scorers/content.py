@@ -5,10 +5,12 @@ plurals do not count: flaws of the published scorer, kept on purpose, since numb
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from lemfarm.scorers.weighted import Markers, Signal, Text, whole_words
+from lemfarm.scorers.weighted import Literal, Markers, Signal, Text, whole_words
 
-ENGAGEMENT_DEPTH = Signal("engagement_depth", lambda text: text.raw.count("\n\n") + 1, weight=1.0, cap=6.0)
+ENGAGEMENT_DEPTH = Signal("engagement_depth", Literal("\n\n", beyond=1), weight=1.0, cap=6.0)
 """Paragraphs: blank lines and one more, so the empty text has 1."""
 
 NUANCE = Signal(
@@ -112,7 +114,7 @@ METAPHOR = Signal(
 )
 """Figures of speech; the blanks are part of the markers."""
 
-QUESTIONING = Signal("questioning", lambda text: text.raw.count("?"), weight=0.5, cap=3.0)
+QUESTIONING = Signal("questioning", Literal("?"), weight=0.5, cap=3.0)
 """Question marks."""
 
 _SPECIFICS = whole_words(
@@ -132,13 +134,22 @@ _PROPER = re.compile(r"(?<!\. )\b[A-Z][a-z]{2,}\b")
 _NUMBERS = Markers(re.compile(r"\b\d[\d,.]*\b"))
 
 
-def specificity(text: Text) -> int:
+@dataclass(frozen=True, slots=True)
+class _Specificity:
     """Names, numbers and announced examples. The first character is left out of the search for names: that is how the
     first word of an answer, a capital or not, does not count as one."""
-    return len(_PROPER.findall(text.raw[1:])) + _NUMBERS(text) + _SPECIFICS(text)
+
+    def __call__(self, text: Text) -> int:
+        return len(_PROPER.findall(text.raw[1:])) + _NUMBERS(text) + _SPECIFICS(text)
+
+    def places(self, text: Text) -> Iterator[tuple[int, int]]:
+        for match in _PROPER.finditer(text.raw[1:]):
+            yield match.start() + 1, match.end() + 1
+        yield from _NUMBERS.places(text)
+        yield from _SPECIFICS.places(text)
 
 
-SPECIFICITY = Signal("specificity", specificity, weight=0.3, cap=5.0)
+SPECIFICITY = Signal("specificity", _Specificity(), weight=0.3, cap=5.0)
 """How concrete an answer is."""
 
 CONTENT = (NUANCE, SPECIFICITY, AXIOM_RESONANCE, PERSPECTIVE_TAKING, METAPHOR, QUESTIONING)

@@ -6,11 +6,12 @@ case-sensitive expression over folded text finds the same hits at a fraction of 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, Protocol, runtime_checkable
 
-from lemfarm.scorers.base import Score
+from lemfarm.scorers.base import Hit, Score
 
 # The characters outside ASCII which a case-insensitive expression takes for an ASCII letter: dotted capital I, dotless
 # small i, long s, Kelvin sign. str.lower() keeps two of them and makes two characters of the first.
@@ -53,7 +54,41 @@ class Markers:
 
     def __call__(self, text: Text) -> int:
         """The number of hits in the text."""
-        return len(self.pattern.findall(text.folded if self.ignore_case else text.raw))
+        return len(self.pattern.findall(self._searched(text)))
+
+    def places(self, text: Text) -> Iterator[tuple[int, int]]:
+        """Start and end of each hit."""
+        return (match.span() for match in self.pattern.finditer(self._searched(text)))
+
+    def _searched(self, text: Text) -> str:
+        return text.folded if self.ignore_case else text.raw
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Counts one literal text, non-overlapping; `beyond` is added to the count (n separators make n + 1 parts)."""
+
+    wanted: str
+    beyond: int = 0
+
+    def __call__(self, text: Text) -> int:
+        """The number of hits in the text, and `beyond`."""
+        return text.raw.count(self.wanted) + self.beyond
+
+    def places(self, text: Text) -> Iterator[tuple[int, int]]:
+        """Start and end of each hit."""
+        start = text.raw.find(self.wanted)
+        while start >= 0:
+            yield start, start + len(self.wanted)
+            start = text.raw.find(self.wanted, start + len(self.wanted))
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A count that can also tell where it found what it counted."""
+
+    def places(self, text: Text) -> Iterator[tuple[int, int]]:
+        """Start and end of each hit."""
 
 
 def whole_words(*alternatives: str, ignore_case: bool = True) -> Markers:
@@ -83,17 +118,27 @@ class Signal:
         points = count * self.weight
         return points if self.cap is None else min(points, self.cap)
 
+    def hits(self, text: Text) -> Iterator[Hit]:
+        """Where it counted; nothing for a signal that judges the text as a whole."""
+        if isinstance(self.count, Placed):
+            yield from (Hit(self.name, start, end) for start, end in self.count.places(text))
+
 
 class WeightedScorer:
-    """A scorer that sums its signals and rounds to two decimals; a subclass names itself and lists them."""
+    """A scorer that sums its signals; a subclass names itself and lists them."""
 
     name: str
     version: str
     signals: ClassVar[tuple[Signal, ...]]
+    decimals: ClassVar[int | None] = 2  #: none: the sum stands as it is
 
     def score(self, prompt: str, answer: str) -> Score:
-        """The rounded sum and the raw counts; `prompt` plays no part in this family."""
+        """The sum and the raw counts; `prompt` plays no part in this family."""
         text = Text.of(answer)
         counts = {signal.name: signal.count(text) for signal in self.signals}
         total = sum(signal.points(counts[signal.name]) for signal in self.signals)
-        return Score(round(total, 2), counts)
+        value = total if self.decimals is None else round(total, self.decimals)
+        return Score(value, counts, partial(self._hits, text))
+
+    def _hits(self, text: Text) -> tuple[Hit, ...]:
+        return tuple(hit for signal in self.signals for hit in signal.hits(text))
