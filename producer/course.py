@@ -7,27 +7,17 @@ second `run` find the work of the first.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from lemfarm import probes
 from lemfarm.config import PhaseConfig, RunConfig
 from lemfarm.dialogue import Placement
-from lemfarm.errors import KernelError
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
+from lemfarm.kernels import KernelText, read_kernel
 from lemfarm.records import Purpose
 from lemfarm.work import PlannedSample
 
 EVALUATION = "evaluate"
-
-
-@dataclass(frozen=True, slots=True)
-class KernelText:
-    """A kernel as it is sent: the file's text, whatever its format."""
-
-    hash: str
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -197,14 +187,3 @@ def probe_key(probe_id: str) -> str:
 def variant_key(probe_id: str, variant: probes.Variant) -> str:
     """The database's name of one wording: by its content, so that an edited text is a new wording."""
     return content_hash(["variant", probe_id, as_json(variant)])
-
-
-def read_kernel(path: Path) -> KernelText:
-    """Read a kernel file, text or JSON, verbatim. Raises KernelError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise KernelError(f"{path}: cannot be read as a kernel: {error}. Name a UTF-8 text or JSON file.") from error
-    if not text.strip():
-        raise KernelError(f"{path}: this kernel is empty. Write it, or set kernel to null.")
-    return KernelText(content_hash(text), path.name, text)

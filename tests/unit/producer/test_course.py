@@ -5,11 +5,10 @@ import json
 import pytest
 
 from lemfarm.dialogue import Placement
-from lemfarm.errors import KernelError
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
 from lemfarm.records import Purpose
 from lemfarm.work import PlannedSample
-from producer.course import Course, as_json, read_kernel
+from producer.course import Course, as_json
 from tests.ground import MODEL, RUN_FILE, Ground
 
 EVALUATE = "evaluate: {probes: probes.jsonl, held_out: 0.34, conditions: {bare: null, whole: kernel.txt}}\n"
@@ -128,23 +127,3 @@ def test_a_phase_may_have_its_own_kernel_or_none(ground: Ground) -> None:
     assert [kernel.text for kernel in ground.course(own).kernels] == ["Be brief.\n"]
     without = RUN_FILE.replace("    samples: 4\n", "    samples: 4\n    kernel: null\n")
     assert {row.kernel_hash for row in rows_of(ground.course(without))} == {None}
-
-
-def test_a_json_kernel_is_kept_verbatim(ground: Ground) -> None:
-    path = ground.folder / "kernel.json"
-    path.write_text(json.dumps({"axioms": ["Ä", "be kind"]}, indent=3) + "\n", encoding="utf-8")
-    kernel = read_kernel(path)
-    assert kernel.text == path.read_text(encoding="utf-8")
-    assert (kernel.hash, kernel.name) == (content_hash(kernel.text), "kernel.json")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"), [(None, "cannot be read"), (b" \n", "empty"), (b"\xff\xfe\x00", "cannot be read")]
-)
-def test_a_kernel_that_cannot_be_used_is_refused(ground: Ground, content: bytes | None, said: str) -> None:
-    path = ground.folder / "bad.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(KernelError, match=said) as refused:
-        read_kernel(path)
-    assert str(path) in str(refused.value)
