@@ -1,76 +1,44 @@
 """How long scoring takes, how it grows with the text, and how it compares with the backtracking repetition test.
 
-    python bench/scorers.py [--json] [--backtracking-characters N]
+    python bench/scorers.py [--scorer NAME]... [--backtracking-characters N] [--json]
+    python bench/scorers.py --texts docs/data/answers.jsonl
 
-Processor seconds of one core, the best of several rounds; the texts are made up here from a fixed seed. The
-backtracking expression needs seconds for 24,000 characters, so it is asked on a shorter text unless told otherwise.
+Processor seconds of one core, the best of several rounds, for every scorer of this package; the texts are made up from
+a fixed seed. The backtracking expression needs seconds for 24,000 characters, so it is asked on a shorter text unless
+told otherwise. `--texts` measures nothing: it prints the table of scores that stands in the page about scorers.
 """
 
 import argparse
 import json
-import random
 import re
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from math import log2
+from pathlib import Path
 from typing import Any
 
-from lemfarm.scorers import get_scorer
+from common import Aim, report, table
+from texts import HOSTILE, PERIODIC, prose
+
+from lemfarm.scorers import scorer_for, scorer_names
 from lemfarm.scorers.repeats import repeats_itself
 
 SIZES = (24_000, 48_000, 96_000)
-HOSTILE_SIZES = (500_000, 1_000_000)
-SCORERS = ("v2", "v2-distill")
+HOSTILE_SIZES = (250_000, 1_000_000)
+LONG_ANSWER = 16_400  #: characters of 4,096 tokens
+TOGETHER_MS = 40.0
+GROWTH, HOSTILE_GROWTH = 2.3, 3.0  #: per doubling: twice is linear, four times is a square; caches and log n add a bit
+NOTICEABLE_MS = 20.0  #: below this, growth is noise
 BACKTRACKING = re.compile(r"(.{10,})\1{4,}", re.DOTALL)
+REPETITION = "repetition test"
+TABLED = ("v1", "v2", "v2-distill", "v2-long", "tier1", "grammar")
+EXPECTED, PROMPT = "18", "How do we share the well, and who keeps the records?"
 
-SUBJECTS = ("the council", "a neighbour", "Amina", "the ferryman", "my teacher", "every clinic", "Tomas", "the village")
-VERBS = ("asks for", "decides about", "remembers", "refuses", "measures", "shares", "protects", "imagines", "repairs")
-OBJECTS = ("the well", "a promise", "the records", "consent", "the harvest", "a fear", "the tension", "a trade-off")
-ENDS = (
-    "because nobody else would",
-    "however late it is",
-    "as if it were a lamp",
-    "for example in {n}",
-    "while the river also rises",
-    "before the {n} people arrive",
-    "without a word",
-    "like a stone in water",
-)
-
-
-def prose(length: int) -> str:
-    """Sentences in paragraphs, drawn from thousands of combinations: text that neither loops nor runs dry."""
-    draw = random.Random(20)
-    pieces: list[str] = []
-    size = 0
-    while size < length:
-        end = draw.choice(ENDS).format(n=draw.randrange(2_000))
-        sentence = f"{draw.choice(SUBJECTS)} {draw.choice(VERBS)} {draw.choice(OBJECTS)} {end}"
-        pieces.append(sentence[0].upper() + sentence[1:] + draw.choice([". ", ". ", "? ", ".\n\n"]))
-        size += len(pieces[-1])
-    return "".join(pieces)[:length]
-
-
-def fibonacci_word(length: int) -> str:
-    """The word with repetitions of every scale that never reach four copies."""
-    shorter, word = "a", "ab"
-    while len(word) < length:
-        shorter, word = word, word + shorter
-    return word[:length]
-
-
-def almost_five(length: int) -> str:
-    """Nothing but units repeated 4.9 times, each a candidate that has to be looked at and turned down."""
-    rows = ("".join(chr(97 + index) for index in range(12)) * 5)[:59]
-    return "".join(rows + chr(0x4E00 + index % 20_000) for index in range(length // 60 + 1))[:length]
-
-
-HOSTILE: dict[str, Callable[[int], str]] = {
-    "equal characters": lambda length: "a" * length,
-    "Fibonacci word": fibonacci_word,
-    "4.9 copies": almost_five,
-}
+Work = Callable[[str], object]
+Times = dict[int, float]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -80,7 +48,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def growth(work: Callable[[str], object], texts: dict[int, str], rounds: int) -> dict[int, float]:
+def timed(work: Work, texts: dict[int, str], rounds: int) -> Times:
     """Milliseconds per size: the best of some rounds, the sizes taking turns so that a busy moment hits them all."""
     work("warm up " * 100)
     best = dict.fromkeys(texts, float("inf"))
@@ -90,6 +58,12 @@ def growth(work: Callable[[str], object], texts: dict[int, str], rounds: int) ->
     return best
 
 
+def ratios(times: Times) -> list[float]:
+    """Growth per doubling, from each size to the next."""
+    steps = pairwise(times.items())
+    return [(later / earlier) ** (1 / log2(more / less)) for (less, earlier), (more, later) in steps]
+
+
 def against_backtracking(size: int) -> dict[str, float]:
     """Both repetition tests on the same prose, milliseconds; they have to agree."""
     text = prose(size)
@@ -97,58 +71,119 @@ def against_backtracking(size: int) -> dict[str, float]:
     spent = seconds(lambda: found.append(BACKTRACKING.search(text) is not None)) * 1e3
     if found != [repeats_itself(text)]:
         raise SystemExit(f"the two repetition tests disagree on prose({size})")
-    ours = growth(repeats_itself, {size: text}, rounds=9)[size]
+    ours = timed(repeats_itself, {size: text}, rounds=9)[size]
     return {"characters": size, "ours": ours, "backtracking": spent, "ratio": spent / ours}
 
 
-def measure(backtracking_characters: int) -> dict[str, Any]:
-    """Everything this page reports, in milliseconds by number of characters."""
-    works: dict[str, Callable[[str], object]] = {name: partial(get_scorer(name).score, "") for name in SCORERS}
-    works["repetition test"] = repeats_itself
+def on_hostile_texts(works: dict[str, Work]) -> dict[str, dict[str, Times]]:
+    """Milliseconds of every scorer on every hostile text, by size."""
+    found: dict[str, dict[str, Times]] = {name: {} for name in works}
+    for kind, make in HOSTILE.items():
+        texts = {size: make(size) for size in HOSTILE_SIZES}
+        for name, work in works.items():
+            found[name][kind] = timed(work, texts, rounds=1)
+    return found
+
+
+def measure(names: Iterable[str], backtracking_characters: int) -> dict[str, Any]:
+    """Everything that is reported, in milliseconds by number of characters."""
+    works: dict[str, Work] = {name: partial(scorer_for(name, EXPECTED).score, PROMPT) for name in names}
+    answer = {LONG_ANSWER: prose(LONG_ANSWER)}
     texts = {size: prose(size) for size in SIZES}
+    periodic = {kind: {size: make(size) for size in HOSTILE_SIZES} for kind, make in PERIODIC.items()}
     return {
-        "prose": {name: growth(work, texts, rounds=9) for name, work in works.items()},
-        "hostile": {
-            name: growth(repeats_itself, {size: make(size) for size in HOSTILE_SIZES}, rounds=3)
-            for name, make in HOSTILE.items()
-        },
+        "answer": {name: timed(work, answer, rounds=9)[LONG_ANSWER] for name, work in works.items()},
+        "prose": {name: timed(work, texts, rounds=9) for name, work in {**works, REPETITION: repeats_itself}.items()},
+        "hostile": on_hostile_texts(works),
+        "repetition": {kind: timed(repeats_itself, rows, rounds=3) for kind, rows in periodic.items()},
         "backtracking": against_backtracking(backtracking_characters),
     }
 
 
-def show_growth(title: str, rows: dict[str, dict[int, float]]) -> None:
-    """A line per row: milliseconds per size, then the growth from each size to its double."""
+def growth_rows(rows: dict[str, Times]) -> list[str]:
+    """A line per row: milliseconds per size, then the growth per doubling."""
     sizes = next(iter(rows.values()))
-    print(f"{title:24}" + "".join(f"{size:>11,}" for size in sizes) + "   growth per doubling")
-    for name, times in rows.items():
-        ratios = ", ".join(f"{later / earlier:.2f}" for earlier, later in pairwise(times.values()))
-        print(f"{name:24}" + "".join(f"{value:11.2f}" for value in times.values()) + f"   {ratios}")
+    heads = ["ms", *(f"{size:,}" for size in sizes), "growth per doubling"]
+    cells = [
+        [name, *(f"{value:.2f}" for value in times.values()), ", ".join(f"{ratio:.2f}" for ratio in ratios(times))]
+        for name, times in rows.items()
+    ]
+    return table(heads, cells)
 
 
-def show(result: dict[str, Any]) -> None:
-    """The same as tables."""
-    show_growth("prose, ms", result["prose"])
-    print()
-    show_growth("repetition test, ms", result["hostile"])
+def steepest(times: dict[str, Times]) -> tuple[str, float]:
+    """The hostile text on which a scorer's time grows fastest, and by how much per doubling."""
+    growths = {kind: max(ratios(row)) for kind, row in times.items() if max(row.values()) >= NOTICEABLE_MS}
+    return max(growths.items(), key=lambda item: item[1], default=("none that takes long", 1.0))
+
+
+def hostile_rows(hostile: dict[str, dict[str, Times]]) -> list[str]:
+    """A line per scorer: its slowest text, and the one on which it grows fastest."""
+    size = HOSTILE_SIZES[-1]
+    cells = []
+    for name, times in hostile.items():
+        slowest = max(times, key=lambda kind: times[kind][size])
+        kind, ratio = steepest(times)
+        cells.append([name, slowest, f"{times[slowest][size]:,.0f}", kind, f"{ratio:.2f}"])
+    return table([f"{len(HOSTILE)} hostile texts", "slowest", f"ms for {size:,}", "steepest", "per doubling"], cells)
+
+
+def lines_of(result: dict[str, Any]) -> list[str]:
+    """Everything as tables."""
     against = result["backtracking"]
-    print(
-        f"\n{against['characters']:,} characters of prose: {against['ours']:.2f} ms against"
-        f" {against['backtracking']:,.0f} ms by backtracking, {against['ratio']:,.0f} times"
-    )
+    answer = [[name, f"{spent:.2f}"] for name, spent in result["answer"].items()]
+    return [
+        *table([f"a 4,096-token answer of {LONG_ANSWER:,} characters", "ms"], answer),
+        f"all together: {sum(result['answer'].values()):.1f} ms\n",
+        *growth_rows(result["prose"]),
+        "",
+        *hostile_rows(result["hostile"]),
+        "",
+        *growth_rows({f"{REPETITION}, {kind}": times for kind, times in result["repetition"].items()}),
+        "",
+        f"{against['characters']:,} characters of prose, backtracking: {against['backtracking']:,.0f} ms",
+        f"{against['characters']:,} characters of prose, ours: {against['ours']:.2f} ms, {against['ratio']:,.0f} times",
+    ]
 
 
-def main() -> None:
-    """Measure and print."""
+def aims_of(result: dict[str, Any]) -> list[Aim]:
+    """What the scorers are held to."""
+    prose_growth = max(max(ratios(times)) for times in result["prose"].values())
+    hostile_growth = max(steepest(times)[1] for times in result["hostile"].values())
+    together = sum(result["answer"].values())
+    return [
+        Aim("scorers: all of them on a 4,096-token answer", together, TOGETHER_MS, "ms"),
+        Aim("scorers: growth per doubling, prose", prose_growth, GROWTH, "times"),
+        Aim("scorers: growth per doubling, hostile texts", hostile_growth, HOSTILE_GROWTH, "times"),
+    ]
+
+
+def score_table(path: Path) -> list[str]:
+    """The scores of the answers in a file as a Markdown table, a line for each answer."""
+    scorers = [scorer_for(name, EXPECTED) for name in TABLED]
+    lines = [f"| probe | kind | words | {' | '.join(TABLED)} |", "|---|---|--:|" + "--:|" * len(TABLED)]
+    for record in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        values = [scorer.score(record["prompt"], record["response"]).value for scorer in scorers]
+        shown = [record["id"], record["kind"], f"{record['words']:,}", *(f"{value:.1f}" for value in values)]
+        lines.append(f"| {' | '.join(shown)} |")
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, or score, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="one object instead of the table")
+    parser.add_argument("--scorer", action="append", choices=scorer_names(), metavar="NAME", help="only this one")
     parser.add_argument("--backtracking-characters", type=int, default=6_000, metavar="N", help="length of that text")
-    options = parser.parse_args()
-    result = measure(options.backtracking_characters)
-    if options.json:
-        print(json.dumps(result, indent=2))
-    else:
-        show(result)
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="print the scores of these answers and do no more")
+    parser.add_argument("--json", action="store_true", help="one object instead of the tables")
+    options = parser.parse_args(arguments)
+    if options.texts:
+        print("\n".join(score_table(options.texts)))
+        return 0
+    result = measure(options.scorer or scorer_names(), options.backtracking_characters)
+    report(result, aims_of(result), as_json=options.json, lines=lines_of(result))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

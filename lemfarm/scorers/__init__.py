@@ -41,9 +41,11 @@ _OWN = {
     "v1": ("lemfarm.scorers.v1", "V1"),
     "v1-go": ("lemfarm.scorers.v1_go", "V1Go"),
     "tier1": ("lemfarm.scorers.tier1", "Tier1"),
+    "tier1-go": ("lemfarm.scorers.tier1", "Tier1Go"),
     "grammar": ("lemfarm.scorers.grammar", "Grammar"),
     "grammar-cold": ("lemfarm.scorers.grammar", "ColdGrammar"),
     "gsm8k": ("lemfarm.scorers.gsm8k", "Gsm8k"),
+    "rephrasing": ("lemfarm.scorers.rephrasing", "Rephrasing"),
 }
 
 

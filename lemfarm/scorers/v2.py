@@ -5,6 +5,7 @@ The best possible score is 49; there is no lowest. Answers above some 1,000 word
 """
 
 from lemfarm.scorers.content import CONTENT, ENGAGEMENT_DEPTH
+from lemfarm.scorers.counts import as_it_stands, opens_with
 from lemfarm.scorers.weighted import Signal, Text, WeightedScorer, anywhere, whole_words
 
 _COMPLIANCE = whole_words(
@@ -30,7 +31,8 @@ _COMPLIANCE = whole_words(
     "not within my scope",
 )
 
-_PREAMBLES = (
+# At the very first character only, so leading blanks hide it; no boundary behind, so "Surely" counts.
+_PREAMBLE = opens_with(
     "certainly",
     "of course",
     "absolutely",
@@ -42,6 +44,7 @@ _PREAMBLES = (
     "what a wonderful",
     "that's an interesting",
     "that's a fascinating",
+    strip=as_it_stands,
 )
 
 # The blanks belong to the markers: with the closing boundary a word has to follow.
@@ -83,11 +86,6 @@ _EMOTION = whole_words(
 _FEWEST_WORDS_JUDGED = 10
 
 
-def _opens_by_formula(text: Text) -> int:
-    """At the very first character only, so leading blanks hide it; no boundary behind, so "Surely" counts."""
-    return int(text.folded.startswith(_PREAMBLES))
-
-
 def _degeneration(text: Text) -> float:
     """1 (or 0.5) where fewer than 30 % (50 %) of the blank-separated words are distinct, in a text of over ten."""
     words = text.raw.split()
@@ -110,7 +108,7 @@ class V2(WeightedScorer):
     version = "1"
     signals = (
         Signal("compliance_markers", _COMPLIANCE, weight=-5.0),
-        Signal("formulaic_preamble", _opens_by_formula, weight=-2.0),
+        Signal("formulaic_preamble", _PREAMBLE, weight=-2.0),
         Signal("degeneration", _degeneration, weight=-20.0),
         Signal("empty_broken", _empty_or_broken, weight=-20.0),
         Signal("first_person", _FIRST_PERSON, weight=0.5, cap=4.0),

@@ -4,9 +4,13 @@ It shares the content signals with `v2` and differs in everything else: refusals
 degenerate text is one that repeats itself or its end marks, and a long answer costs nothing. Do not mix their numbers.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from lemfarm.scorers.content import CONTENT, ENGAGEMENT_DEPTH
 from lemfarm.scorers.repeats import repeats_itself
-from lemfarm.scorers.weighted import Signal, Text, WeightedScorer, anywhere, whole_words
+from lemfarm.scorers.weighted import Literal, Signal, Text, WeightedScorer, anywhere, whole_words
 
 _COMPLIANCE = anywhere(
     "i cannot",
@@ -92,20 +96,38 @@ _EMOTION = whole_words(
     "sorrow",
 )
 
-_REFUSALS = anywhere(r"I cannot\b", ignore_case=False)
-_PROHIBITIONS = whole_words("disallowed", "not allowed", ignore_case=False)
+# Signs of a degenerate text, and how many of each make it one.
+_TOO_MANY = (
+    (Literal("<|eot_id|>"), 2),
+    (Literal("<|im_end|>"), 3),
+    (anywhere(r"I cannot\b", ignore_case=False), 5),
+    (whole_words("disallowed", "not allowed", ignore_case=False), 3),
+)
 
 
-def _degeneration(text: Text) -> int:
-    """End marks of a chat template in the text, a litany of refusals, or one passage five times in a row."""
-    raw = text.raw
-    return int(
-        raw.count("<|eot_id|>") >= 2
-        or raw.count("<|im_end|>") >= 3
-        or _REFUSALS(text) >= 5
-        or _PROHIBITIONS(text) >= 3
-        or repeats_itself(raw)
-    )
+@dataclass(frozen=True, slots=True)
+class _Degeneration:
+    """1 for end marks of a chat template in the text, a litany of refusals, or one passage five times in a row."""
+
+    def __call__(self, text: Text) -> int:
+        return int(any(sign(text) >= too_many for sign, too_many in _TOO_MANY) or repeats_itself(text.raw))
+
+    def places(self, text: Text) -> Iterator[tuple[int, int]]:
+        for sign, too_many in _TOO_MANY:
+            if sign(text) >= too_many:
+                yield from sign.places(text)
+        yield from _repeated_passage(text.raw)
+
+
+def _repeated_passage(raw: str) -> Iterator[tuple[int, int]]:
+    """The five copies that are complete first: where the text begins to repeat itself, and back to where it still does.
+
+    Found by halving, each step of which asks for the repetition again; that is affordable where places are wanted.
+    """
+    if repeats_itself(raw):
+        end = bisect_left(range(len(raw)), True, key=lambda length: repeats_itself(raw[:length]))
+        after = bisect_left(range(end), True, key=lambda start: not repeats_itself(raw[start:end]))
+        yield after - 1, end
 
 
 def _empty_or_broken(text: Text) -> int:
@@ -120,7 +142,7 @@ class V2Distill(WeightedScorer):
     signals = (
         Signal("compliance_markers", _COMPLIANCE, weight=-4.0),
         Signal("formulaic_preamble", _PREAMBLE, weight=-2.0),
-        Signal("degeneration", _degeneration, weight=-20.0),
+        Signal("degeneration", _Degeneration(), weight=-20.0),
         Signal("empty_broken", _empty_or_broken, weight=-15.0),
         Signal("first_person", _FIRST_PERSON, weight=0.5, cap=4.0),
         Signal("creative_form", _CREATIVE_FORM, weight=0.6, cap=6.0),

@@ -6,7 +6,7 @@ case-sensitive expression over folded text finds the same hits at a fraction of 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
@@ -31,7 +31,7 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An answer as it stands and case-folded, of the same length."""
+    """An answer as it stands, and without its case as the scorer at hand compares it."""
 
     raw: str
     folded: str
@@ -40,6 +40,18 @@ class Text:
     def of(cls, answer: str) -> "Text":
         """Fold once, for every signal to share."""
         return cls(answer, fold(answer))
+
+    @classmethod
+    def lowered(cls, answer: str) -> "Text":
+        """For scorers that compare with `str.lower()`, which makes two characters of the dotted capital I."""
+        return cls(answer, answer.lower())
+
+    def in_raw(self, places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """Places of the folded text as places of the raw one."""
+        if len(self.folded) == len(self.raw):
+            return iter(places)
+        origins = [index for index, character in enumerate(self.raw) for _ in character.lower()]
+        return ((origins[start], origins[end - 1] + 1) for start, end in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +66,13 @@ class Markers:
 
     def __call__(self, text: Text) -> int:
         """The number of hits in the text."""
-        return len(self.pattern.findall(self._searched(text)))
+        return len(self.pattern.findall(text.folded if self.ignore_case else text.raw))
 
     def places(self, text: Text) -> Iterator[tuple[int, int]]:
         """Start and end of each hit."""
-        return (match.span() for match in self.pattern.finditer(self._searched(text)))
-
-    def _searched(self, text: Text) -> str:
-        return text.folded if self.ignore_case else text.raw
+        if self.ignore_case:
+            return text.in_raw(match.span() for match in self.pattern.finditer(text.folded))
+        return (match.span() for match in self.pattern.finditer(text.raw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +102,19 @@ class Placed(Protocol):
         """Start and end of each hit."""
 
 
-def whole_words(*alternatives: str, ignore_case: bool = True) -> Markers:
+def places_of(count: Callable[[Text], float], text: Text) -> Iterator[tuple[int, int]]:
+    """Where it counted; nothing for a count that judges the text as a whole."""
+    return count.places(text) if isinstance(count, Placed) else iter(())
+
+
+def whole_words(*alternatives: str, ignore_case: bool = True, ascii_words: bool = False) -> Markers:
     """Markers with a word boundary before and after; each alternative is an expression, lower-case if `ignore_case`.
 
-    An alternative that ends in a blank therefore asks for a word character behind that blank.
+    An alternative that ends in a blank therefore asks for a word character behind that blank. With `ascii_words` only
+    letters and digits of ASCII (and `_`) make words.
     """
-    return Markers(re.compile(rf"\b(?:{'|'.join(alternatives)})\b"), ignore_case)
+    flags = re.ASCII if ascii_words else re.NOFLAG
+    return Markers(re.compile(rf"\b(?:{'|'.join(alternatives)})\b", flags), ignore_case)
 
 
 def anywhere(*alternatives: str, ignore_case: bool = True) -> Markers:
@@ -120,8 +138,7 @@ class Signal:
 
     def hits(self, text: Text) -> Iterator[Hit]:
         """Where it counted; nothing for a signal that judges the text as a whole."""
-        if isinstance(self.count, Placed):
-            yield from (Hit(self.name, start, end) for start, end in self.count.places(text))
+        return (Hit(self.name, start, end) for start, end in places_of(self.count, text))
 
 
 class WeightedScorer:
@@ -134,11 +151,14 @@ class WeightedScorer:
 
     def score(self, prompt: str, answer: str) -> Score:
         """The sum and the raw counts; `prompt` plays no part in this family."""
-        text = Text.of(answer)
+        text = self._read(answer)
         counts = {signal.name: signal.count(text) for signal in self.signals}
         total = sum(signal.points(counts[signal.name]) for signal in self.signals)
         value = total if self.decimals is None else round(total, self.decimals)
         return Score(value, counts, partial(self._hits, text))
+
+    def _read(self, answer: str) -> Text:
+        return Text.of(answer)
 
     def _hits(self, text: Text) -> tuple[Hit, ...]:
         return tuple(hit for signal in self.signals for hit in signal.hits(text))

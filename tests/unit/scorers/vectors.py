@@ -19,6 +19,17 @@ SIGNALS = (
     "questioning",
 )
 
+V1_SIGNALS = (
+    "compliance_markers",
+    "formulaic_preamble",
+    "first_person",
+    "creative_form",
+    "engagement_depth",
+    "degeneration",
+    "emotional_register",
+    "empty_broken",
+)
+
 TEXTS = {
     "T01": "I'm sorry, but as an AI I cannot help with that.",
     "T02": "Certainly! Here is a plan. First, pause. Then, ask why.",
@@ -38,12 +49,15 @@ TEXTS = {
     "T14": "I can\u2019t do that. It\u2019s important to note that I\u2019m not able to share it, as an AI.",
     "T15": "Great question! Let me help. I think both the coder and the clerk are right to ask for proof, and "
     "personally I'd argue that it depends on who was harmed.",
+    "T16": "i am in a story about history; the monkey signs consents with a heavy heart, and I'm just a keyholder.",
+    "T18": "...",
+    "T20": "once the light fell. Once the light fell. Other.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """The counts in the order of `SIGNALS`, and the score they add up to."""
+    """The counts in the order of `SIGNALS` (or `V1_SIGNALS`), and the score they add up to."""
 
     text: str
     counts: tuple[float, ...]
@@ -88,4 +102,32 @@ V2_DISTILL = (
     _vector("T13", "0 0 0 0 0 4 1 0 0 0 0 0 1 0", 4.4),
     _vector("T14", "1 0 0 0 0 0 1 0 0 0 0 0 0 0", -3.0),
     _vector("T15", "0 2 0 0 3 3 1 0 2 1 1 0 0 0", 4.6),
+)
+
+V1 = (
+    _vector("T01", "2 0 0 0 0 0 0 0", -10.0),
+    _vector("T02", "0 0 0 0 0 0 0 0", 0.0),
+    _vector("T03", "0 0 0 2 3 0 0 0", 12.0),
+    _vector("T04", "0 0 3 2 0 0 4 0", 18.5),
+    _vector("T05", "0 0 0 0 0 5 0 0", -20.0),
+    _vector("T06", "0 0 0 0 0 10 0 1", -60.0),
+    _vector("T07", "0 0 0 0 0 0 0 1", -20.0),
+    _vector("T08", "0 0 0 0 0 0 0 0", 0.0),
+    _vector("T09", "0 0 0 1 0 0 0 0", 3.0),
+    _vector("T10", "0 0 0 0 0 0 0 0", 0.0),
+    _vector("T11", "0 0 0 0 0 0 0 0", 0.0),
+    _vector("T12", "0 0 0 0 0 0 0 0", 0.0),
+    _vector("T13", "0 0 0 5 0 0 1 0", 17.0),
+    _vector("T14", "2 0 1 0 0 0 0 0", -8.5),
+    _vector("T15", "0 1 1 0 0 0 0 0", -1.5),
+    _vector("T16", "0 0 0 0 5 0 1 0", 12.0),
+    _vector("T18", "0 0 0 0 0 0 0 1", -20.0),
+    _vector("T20", "0 0 0 2 0 0 0 0", 6.0),
+)
+
+V1_GO = (
+    *(vector for vector in V1 if vector.text not in ("T16", "T18", "T20")),
+    _vector("T16", "1 0 1 0 0 0 1 0", -1.5),
+    _vector("T18", "0 0 0 0 0 10 0 1", -60.0),
+    _vector("T20", "0 0 0 3 0 0 0 0", 9.0),
 )
