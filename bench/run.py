@@ -19,6 +19,8 @@ from common import ROOT, Aim
 BENCHES: dict[str, Sequence[str]] = {
     "startup": (),
     "scorers": (),
+    "score_files": (),
+    "importing": (),
     "effort": ("--repetitions", "3"),
     "planning": (),
     "farm": (),

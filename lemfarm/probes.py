@@ -46,13 +46,20 @@ class _Refused(Exception):
     """One entry cannot be used; its text is the reason, without the place."""
 
 
-@dataclass(slots=True)
-class _Collected:
-    """What the files have given so far. `places` tells where each id was first read."""
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A probe and where it stands: `file:line`."""
 
-    probes: dict[str, Probe] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    probe: Probe
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one file gave: every probe in its order, and every problem as `file:line: what is wrong`."""
+
+    placed: tuple[Placed, ...]
+    problems: tuple[str, ...]
 
 
 def read_probes(paths: Iterable[Path | str]) -> tuple[Probe, ...]:
@@ -60,16 +67,35 @@ def read_probes(paths: Iterable[Path | str]) -> tuple[Probe, ...]:
 
     Raises ProbeError with every problem of every file, one `file:line: what is wrong` a line.
     """
-    collected = _Collected()
+    known: dict[str, Placed] = {}
+    problems: list[str] = []
     for path in dict.fromkeys(Path(path) for path in paths):
-        before = len(collected.problems)
-        _read_file(path, collected)
-        _shorten(path, collected.problems, before)
-    if collected.problems:
-        raise ProbeError("\n".join(collected.problems))
-    if not collected.probes:
+        reading = read_probe_file(path)
+        clashes = [_clash(known.setdefault(one.probe.id, one), one) for one in reading.placed]
+        problems += _shortened(path, [*reading.problems, *filter(None, clashes)])
+    if problems:
+        raise ProbeError("\n".join(problems))
+    if not known:
         raise ProbeError("no probe file was given: a phase needs at least one probe")
-    return tuple(collected.probes.values())
+    return tuple(placed.probe for placed in known.values())
+
+
+def read_probe_file(path: Path) -> Reading:
+    """All that one file holds, with places: also what stands there twice, and what is good beside what is not."""
+    problems: list[str] = []
+    text = _read_text(path, problems)
+    if text is None:
+        return Reading((), tuple(problems))
+    entries = list(entries_of(path, text, problems))
+    if not entries and not problems:
+        problems.append(f"{path}: no probes in this file")
+    rephrased = _by_source(entries)
+    own = [entry for entry in entries if not _is_rephrased(entry)]
+    placed = [_placed(entry, rephrased.get(_name_in(entry, "id"), []), problems) for entry in own]
+    sources = {_name_in(entry, "id") for entry in own}
+    for name in [name for name in rephrased if name not in sources]:
+        problems += [f"{e.place}: source_probe {name!r} is not a probe of this file" for e in rephrased[name]]
+    return Reading(tuple(filter(None, placed)), tuple(problems))
 
 
 def variant_hash(variant: Variant) -> str:
@@ -99,23 +125,6 @@ def held_out_probes(probe_ids: Iterable[str], share: float, seed: int) -> frozen
 def in_hash_order(probe_ids: Iterable[str], seed: int) -> list[str]:
     """The ids in an order that depends on them and the seed only, the same on every machine."""
     return sorted(probe_ids, key=lambda probe: (content_hash(["probe order", seed, probe]), probe))
-
-
-def _read_file(path: Path, collected: _Collected) -> None:
-    text = _read_text(path, collected.problems)
-    if text is None:
-        return
-    before = len(collected.problems)
-    entries = list(entries_of(path, text, collected.problems))
-    if not entries and len(collected.problems) == before:
-        collected.problems.append(f"{path}: no probes in this file")
-    rephrased = _by_source(entries)
-    for entry in entries:
-        if not _is_rephrased(entry):
-            _collect(entry, rephrased.get(_name_in(entry, "id"), []), collected)
-    sources = {_name_in(entry, "id") for entry in entries if not _is_rephrased(entry)}
-    for name in rephrased.keys() - sources:
-        collected.problems += [f"{e.place}: source_probe {name!r} is not a probe of this file" for e in rephrased[name]]
 
 
 def _read_text(path: Path, problems: list[str]) -> str | None:
@@ -152,15 +161,21 @@ def _name_in(entry: Entry, key: str) -> str:
     return str(entry.value.get(key)) if isinstance(entry.value, dict) else ""
 
 
-def _collect(entry: Entry, rephrased: list[Entry], collected: _Collected) -> None:
+def _placed(entry: Entry, rephrased: list[Entry], problems: list[str]) -> Placed | None:
+    """The entry's probe, or none with the problem noted."""
     try:
-        probe = _probe(entry.value, rephrased)
-        known = collected.probes.setdefault(probe.id, probe)
-        first = collected.places.setdefault(probe.id, entry.place)
-        if _texts(known) != _texts(probe):
-            raise _Refused(f"probe {probe.id} stands at {first} with different text: give one of them another id")
+        return Placed(_probe(entry.value, rephrased), entry.place)
     except _Refused as refused:
-        collected.problems.append(f"{entry.place}: {refused}")
+        problems.append(f"{entry.place}: {refused}")
+        return None
+
+
+def _clash(first: Placed, other: Placed) -> str | None:
+    """What is wrong when an id stands for two different texts."""
+    name = other.probe.id
+    if _texts(first.probe) == _texts(other.probe):
+        return None
+    return f"{other.place}: probe {name} stands at {first.place} with different text: give one of them another id"
 
 
 def _texts(probe: Probe) -> list[tuple[Message, ...]]:
@@ -281,12 +296,14 @@ def _refuse_unstorable(value: Mapping[str, Any]) -> None:
     """JSON can spell what no hash and no PostgreSQL text column can hold: half surrogates, 1e999, U+0000."""
     try:
         content_hash(value)
+        if any("\0" in text for text in _all_texts(value)):
+            raise _Refused("a text holds the character U+0000")
     except UnicodeEncodeError:
         raise _Refused("a text holds half of a surrogate pair (a cut emoji?); write the whole character") from None
+    except RecursionError:
+        raise _Refused("it is nested too deeply") from None
     except ValueError:
         raise _Refused("a number is too large") from None
-    if any("\0" in text for text in _all_texts(value)):
-        raise _Refused("a text holds the character U+0000")
 
 
 def _all_texts(value: Any) -> Iterator[str]:
@@ -307,9 +324,7 @@ def _kind_of(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _shorten(path: Path, problems: list[str], before: int) -> None:
+def _shortened(path: Path, problems: list[str]) -> list[str]:
     """A wrong file has the same problem on every line: the first twenty tell the story."""
-    more = len(problems) - before - _PROBLEMS_PER_FILE
-    if more > 0:
-        del problems[before + _PROBLEMS_PER_FILE :]
-        problems.append(f"{path}: and {more} more problems")
+    more = len(problems) - _PROBLEMS_PER_FILE
+    return problems if more <= 0 else [*problems[:_PROBLEMS_PER_FILE], f"{path}: and {more} more problems"]

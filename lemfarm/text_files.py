@@ -1,6 +1,7 @@
 """Text files as they come: UTF-8 with or without a byte order mark, UTF-16, UTF-32, any line ends."""
 
 import codecs
+import os
 from pathlib import Path
 from typing import TextIO
 
@@ -12,14 +13,19 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD_BYTES = 4096
+_JSON_BEGINS = b'[{" \t\r\n'
+_MARK_BYTES = "lemfarm.mark-bytes"
 
 
 def encoding_of(head: bytes) -> str:
     """The encoding that the first bytes of a text show: by its mark, or by where the zeros of UTF-16 stand; else UTF-8.
-    Text of JSON or of Latin letters has a zero in every second byte of UTF-16, and none in UTF-8."""
+    Text of JSON begins with an ASCII character, whose other byte in UTF-16 is zero; text of Latin letters has a zero in
+    every second byte. UTF-8 has none."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
+    if len(head) > 1 and (head[0] == 0) != (head[1] == 0) and max(head[:2]) in _JSON_BEGINS:
+        return "utf-16-be" if head[0] == 0 else "utf-16-le"
     even, odd = head[0:_HEAD_BYTES:2].count(0), head[1:_HEAD_BYTES:2].count(0)
     if max(even, odd) * 4 <= len(head[:_HEAD_BYTES]) or even == odd:
         return "utf-8"
@@ -31,9 +37,34 @@ def decode(data: bytes) -> str:
     return data.decode(encoding_of(data[:_HEAD_BYTES]))
 
 
+def decode_marking(data: bytes) -> str:
+    """The same, but never raises: a byte that is no text becomes the half surrogate U+DC00 + byte, so that whoever
+    reads on can tell which entry holds it (`stray_bytes`) and keep the others."""
+    return data.decode(encoding_of(data[:_HEAD_BYTES]), errors=_MARK_BYTES)
+
+
+def stray_bytes(text: str) -> list[int]:
+    """The bytes that `decode_marking` could not read, in their order."""
+    return [ord(character) - 0xDC00 for character in text if "\udc00" <= character <= "\udcff"]
+
+
 def open_text(path: Path) -> TextIO:
     """Open for reading line by line, whatever the encoding; only line feeds end a line, so that U+2028 within a text
     does not. Raises OSError."""
     with path.open("rb") as file:
         encoding = encoding_of(file.read(_HEAD_BYTES))
     return path.open(encoding=encoding, newline="\n")
+
+
+def printable(path: Path) -> str:
+    """The name of a file as it can be shown and stored: bytes in it that are no text are replaced."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def _mark_bytes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_MARK_BYTES, _mark_bytes)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from lemfarm.cli import config, farm, look, model, run, samples, services, worker
+from lemfarm.cli import config, farm, gates, look, model, probes, run, samples, score, services, worker
 from lemfarm.cli.shared import fail
 from lemfarm.errors import LemfarmError
 
@@ -19,10 +19,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verbs in (run, look, farm, worker, services):
+for verbs in (run, look, farm, score, worker, services):
     verbs.add_to(app)
 app.add_typer(samples.app, name="samples")
 app.add_typer(worker.workers_app, name="workers")
+app.add_typer(gates.app, name="gates")
+app.add_typer(score.scorers_app, name="scorers")
+app.add_typer(probes.app, name="probes")
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
 

@@ -98,11 +98,11 @@ def run(
         leave_services=keep_services,
         models=mapping(model),
         worker_environment=worker_environment(slots, model, settings.run),
-        on_event=_tell_event,
+        on_event=tell_event,
     )
-    with _interruptible(campaign):
+    with interruptible(campaign):
         result = campaign.start(settings, limit=limit, trains=not no_train)
-        _tell_plan(settings.run, result, active=campaign.is_at_work, state=campaign.state)
+        tell_plan(settings.run, result, active=campaign.is_at_work, state=campaign.state)
         status = follow(campaign)
         show_summary(status, farm.home, as_json=as_json)
     raise typer.Exit(EXIT_CODES[RunState(status.state)])
@@ -143,9 +143,9 @@ def try_out(
             workers=workers,
             models=mapping(model),
             worker_environment=worker_environment(slots, model, None),
-            on_event=_tell_event,
+            on_event=tell_event,
         )
-        with _interruptible(campaign):
+        with interruptible(campaign):
             campaign.start(trial.config, trains=False)
             follow(campaign)
             found = trial.measure(campaign.database)
@@ -223,7 +223,7 @@ def worker_environment(slots: int | None, models: list[str] | None, run_name: st
 
 
 @contextmanager
-def _interruptible(campaign: "Campaign") -> "Iterator[None]":
+def interruptible(campaign: "Campaign") -> "Iterator[None]":
     """Ctrl-C once: workers finish or release what they hold; twice: at once. Either way nothing is lost."""
 
     def interrupt(_number: int, _frame: Any) -> None:
@@ -249,7 +249,7 @@ def _close(campaign: "Campaign") -> None:
         campaign.close(HURRY_SECONDS)  # a worker's second SIGTERM means: release everything now
 
 
-def _tell_event(event: Any) -> None:
+def tell_event(event: Any) -> None:
     said = {
         "died": f"died with code {event.code}; starting it again",
         "restarted": "is back",
@@ -271,7 +271,7 @@ def without_urls(arguments: list[str]) -> list[str]:
     return kept
 
 
-def _tell_plan(name: str, result: Any, *, active: bool, state: str) -> None:
+def tell_plan(name: str, result: Any, *, active: bool, state: str) -> None:
     if result.created:
         err().print(f"run {name}: {result.added} samples planned")
     elif result.changed:

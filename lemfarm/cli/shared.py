@@ -127,6 +127,11 @@ def size(amount: int) -> str:
     return f"{value:,.1f} TiB"
 
 
+def plain(text: str) -> str:
+    """One line that cannot steer a terminal: a line feed is shown as an arrow, other control characters as dots."""
+    return "".join(mark if mark.isprintable() else "↵" if mark == "\n" else "·" for mark in text)
+
+
 def fail(error: "LemfarmError") -> int:
     """Tell an error and return its exit code."""
     console = err()

@@ -12,18 +12,30 @@ from typer.main import get_command
 from lemfarm.cli import app
 from tests.command import lemfarm
 
-HEAVY = ("celery", "sqlmodel", "sqlalchemy", "mlx", "mlx_lm", "huggingface_hub", "transformers", "numpy")
+HEAVY = ("celery", "sqlmodel", "sqlalchemy", "mlx", "mlx_lm", "huggingface_hub", "transformers", "numpy", "rensa", "py3langid")
 REPORTING = {
     "config check",
     "config show",
     "doctor",
     "down",
+    "gates apply",
+    "gates try",
     "logs",
     "model verify",
     "plan",
+    "probes check",
+    "probes coverage",
+    "probes import",
+    "probes list",
+    "probes rephrase",
+    "probes show",
+    "rescore",
     "run",
     "samples list",
     "samples show",
+    "score",
+    "scorers calibrate",
+    "scorers list",
     "status",
     "try",
     "up",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lemfarm.dialogue import Message
 from lemfarm.errors import ProbeError
-from lemfarm.probes import NO_DOMAIN, Probe, probe_hash, read_probes, variant_hash
+from lemfarm.probes import NO_DOMAIN, Probe, probe_hash, read_probe_file, read_probes, variant_hash
 
 
 def write(folder: Path, *lines: object, name: str = "probes.jsonl") -> Path:
@@ -187,6 +187,17 @@ def test_a_folder_or_no_file_at_all_is_a_problem(tmp_path: Path) -> None:
     assert "no probe file was given" in problems()[0]
 
 
+def test_one_file_is_read_with_places_what_is_good_beside_what_is_not(tmp_path: Path) -> None:
+    path = write(tmp_path, probe("P01"), "{not json", probe("P02", "Why?"), probe("P01", "Why?"))
+    found = read_probe_file(path)
+    assert [(one.probe.id, one.place) for one in found.placed] == [
+        ("P01", f"{path}:1"),
+        ("P02", f"{path}:3"),
+        ("P01", f"{path}:4"),
+    ]
+    assert [problem.split(": ")[0] for problem in found.problems] == [f"{path}:2"]
+
+
 def test_a_file_that_is_wrong_throughout_is_told_in_twenty_lines(tmp_path: Path) -> None:
     found = problems(write(tmp_path, *["nonsense"] * 500))
     assert len(found) == 21
@@ -230,3 +241,12 @@ def test_texts_come_back_as_they_were_written(prompts: list[str], tmp_path_facto
     wanted = [text for text in prompts if text.strip()] or ["one"]
     path = write(tmp_path_factory.getbasetemp(), *[probe(f"P{n}", text) for n, text in enumerate(wanted)], name="t")
     assert [found.variants[0].messages[0].content for found in read_probes([path])] == wanted
+
+
+def test_an_entry_that_is_nested_too_deeply_is_refused_with_its_line(tmp_path: Path) -> None:
+    """A reader that takes it must not then fail where it is hashed: the depths that both can bear differ."""
+    for depth in (900, 990, 100_000):
+        path = write(tmp_path, f'{{"id": "A", "prompt": "Why?", "deep": {"[" * depth}{"]" * depth}}}', probe("B"))
+        found = read_probe_file(path)
+        assert [one.probe.id for one in found.placed][-1] == "B"
+        assert len(found.placed) + len(found.problems) == 2

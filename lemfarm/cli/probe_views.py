@@ -1,0 +1,128 @@
+"""How `probes list|show|check|coverage` look to people."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from lemfarm.cli.shared import err, out, show_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from lemfarm.library.coverage import Cell, Coverage, ThinSpot
+    from lemfarm.library.listing import ProbeDetails, ProbeLine, WordingDetails
+    from lemfarm.library.quality import Finding
+    from lemfarm.library.reading import Library
+
+_WORDS = "words: fewest–median–most"
+_TOLD = 10  #: of what may be many: problems beside a list, empty cells
+
+
+def show_lines(lines: "Sequence[ProbeLine]") -> None:
+    """A line a probe."""
+    from rich.text import Text
+
+    table = _table("id", "domain", numbers=("variants", "words"))
+    table.add_column("begins", overflow="fold")
+    for line in lines:
+        cells = (line.id, line.domain, str(line.variants), str(line.words), line.begins)
+        table.add_row(*map(Text, cells))
+    show_table(table)
+
+
+def show_details(probe: "ProbeDetails") -> None:
+    """All of one probe."""
+    from rich.markup import escape
+    from rich.text import Text
+
+    console = out()
+    console.print(f"[bold]{escape(probe.id)}[/]  {escape(probe.domain)}", emoji=False)
+    console.print(f"[dim]{escape(probe.place)}, phase {escape(probe.phase)}[/]", soft_wrap=True, emoji=False)
+    for name, value in probe.fields.items():
+        console.print(Text.assemble((name, "dim"), " ", str(value)), soft_wrap=True)
+    for wording in probe.variants:
+        console.print(f"\n[bold cyan]{wording.position} {escape(wording.kind)}[/]  [dim]{_measures(wording)}[/]")
+        for turn in wording.messages:
+            role = "" if len(wording.messages) == 1 else f"{turn['role']} "
+            console.print(Text.assemble((role, "dim"), turn["content"]), soft_wrap=True)
+
+
+def show_coverage(found: "Coverage") -> None:
+    """The counts, a line a cell and their sum, then what is thin and what is missing."""
+    from rich.text import Text
+
+    table = _table(*found.by, numbers=("probes", "texts", *found.kinds, _WORDS))
+    for cell in (*found.cells, found.total):
+        table.add_row(*map(Text, _coverage_row(cell, found.kinds)), style="bold" if cell is found.total else "")
+    show_table(table)
+    for spot in found.thin:
+        out().print(Text.assemble(("thin ", "yellow"), _thin_text(spot)), soft_wrap=True)
+    if found.empty_cells:
+        out().print(Text.assemble(("nothing at all ", "yellow"), f"in {_empty_text(found)}"), soft_wrap=True)
+
+
+def show_findings(library: "Library", findings: "Sequence[Finding]") -> None:
+    """A line a problem, which begins with its place; then how many of each rule."""
+    from rich.text import Text
+
+    for finding in findings:
+        probe = f"{finding.probe}: " if finding.probe else ""
+        parts = (f"{finding.place}: ", (finding.rule, "yellow"), f": {probe}{finding.problem}")
+        out().print(Text.assemble(*parts), soft_wrap=True)
+    counts = Counter(finding.rule for finding in findings)
+    told = ", ".join(f"{rule} {count:,}" for rule, count in counts.most_common())
+    verdict = f"[red]{_count(len(findings), 'problem')}[/] ({told})" if findings else "[green]ok[/]"
+    texts = sum(len(held.probe.variants) for held in library.probes)
+    out().print(f"{verdict}: {_count(len(library.probes), 'probe')}, {_count(texts, 'text')}", soft_wrap=True)
+
+
+def tell_problems(library: "Library") -> None:
+    """Beside a list: what could not be read and therefore is not in it."""
+    from rich.text import Text
+
+    remarks = (*library.unreadable, *library.problems)
+    for remark in remarks[:_TOLD]:
+        err().print(Text.assemble(("not read", "yellow"), f" {remark.place}: {remark.text}"), soft_wrap=True)
+    if len(remarks) > _TOLD:
+        err().print(f"[yellow]and {len(remarks) - _TOLD:,} more;[/] `lemfarm probes check` has all", soft_wrap=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _table(*words: str, numbers: "Sequence[str]" = ()) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in words:
+        table.add_column(Text(title), overflow="fold", no_wrap=title == words[0])
+    for title in numbers:
+        table.add_column(Text(title), justify="right")
+    return table
+
+
+def _measures(wording: "WordingDetails") -> str:
+    if wording.changed is None or wording.kept is None:
+        return f"{wording.words} words"
+    return f"{wording.words} words, {wording.changed:.0%} changed, {wording.kept:.0%} kept word for word"
+
+
+def _coverage_row(cell: "Cell", kinds: "Sequence[str]") -> list[str]:
+    counts = [f"{cell.kinds.get(kind, 0):,}" for kind in kinds]
+    words = f"{cell.words.fewest}–{cell.words.median:.0f}–{cell.words.most}"
+    return [*cell.key, f"{cell.probes:,}", f"{cell.texts:,}", *counts, words]
+
+
+def _thin_text(spot: "ThinSpot") -> str:
+    what, others = (f"of kind {spot.kind}", "kinds here") if spot.kind else ("in all", "cells")
+    usual = f"half of {spot.median:g}, the median of the {others}"
+    return f"{' / '.join(spot.key)}: {_count(spot.count, 'text')} {what}, below {usual}"
+
+
+def _empty_text(found: "Coverage") -> str:
+    shown = "; ".join(" / ".join(key) for key in found.empty[:_TOLD])
+    more = found.empty_cells - _TOLD
+    return shown if more <= 0 else f"{shown}; and {_count(more, 'combination')} more"
