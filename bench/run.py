@@ -22,6 +22,7 @@ BENCHES: dict[str, Sequence[str]] = {
     "score_files": (),
     "importing": (),
     "effort": ("--repetitions", "3"),
+    "gates": (),
     "planning": (),
     "farm": (),
     "engine": ("--json",),

@@ -22,7 +22,7 @@ from sqlalchemy.sql.selectable import TextualSelect
 from lemfarm.database import Database, prepared
 from lemfarm.identity import canonical_json
 from lemfarm.records import Sample
-from lemfarm.work import Balance, Claim, Planned, PlannedSample, Result, ScoredBy, Sighting
+from lemfarm.work import Balance, Claim, NewVerdict, Planned, PlannedSample, Result, ScoredBy, Sighting
 
 Item = TypeVar("Item")
 
@@ -69,7 +69,7 @@ class Ledger:
         differs = or_(*(table.c[name] != value for name, value in moved.items()))
         statement = statement.on_conflict_do_update(index_elements=["id"], set_=moved, where=differs)
         for chunk in _chunks(rows, 5000):
-            connection.execute(statement, [_row_values(row) for row in chunk])
+            connection.execute(statement, [_values(row) | _AS_PLANNED for row in chunk])
 
     def send(self, sample_ids: Iterable[str], wave: int) -> int:
         """Note that messages of this wave are in the queue for these pending samples."""
@@ -160,39 +160,42 @@ class Ledger:
             ),
             values | {"thoughts": result.thoughts, "tokens": result.token_ids},
         ).scalar_one()
-        self.add_scores(connection, text_id, result.scores)
-        self._add_verdict(connection, result.sample_id, text_id, result.gate_hash, result.outcome, result.reason)
+        self.add_scores(connection, [(text_id, score) for score in result.scores])
+        verdict = NewVerdict(result.sample_id, text_id, result.gate_hash, result.outcome, result.reason)
+        self._add_verdicts(connection, [_values(verdict)])
 
-    def add_scores(self, connection: Connection, text_id: int, scores: Iterable[ScoredBy]) -> None:
-        """Store scores of a text; one of the same scorer and version is there already and stays."""
-        for score in scores:
-            known = {"text": text_id, "scorer": score.scorer, "version": score.version, "value": score.value}
+    def add_scores(self, connection: Connection, scores: Iterable[tuple[int, ScoredBy]]) -> None:
+        """Store scores with the ids of their texts; one of the same scorer and version is there already and stays."""
+        rows = [
+            {"text": text_id, **_values(score), "signals": canonical_json(dict(score.signals))}
+            for text_id, score in scores
+        ]
+        if rows:
             connection.execute(
                 prepared(
                     f"""INSERT INTO score (text_id, scorer, version, value, signals, created)
                         VALUES (:text, :scorer, :version, :value, :signals, {self._now}) ON CONFLICT DO NOTHING"""
                 ),
-                known | {"signals": canonical_json(dict(score.signals))},
+                rows,
             )
 
-    def judge(self, sample_id: str, text_id: int, gate_hash: str, outcome: str, reason: str) -> None:
-        """Replace the verdict of a done sample, keeping the old one as history."""
+    def judge(self, verdicts: Iterable[NewVerdict], scores: Iterable[tuple[int, ScoredBy]] = ()) -> None:
+        """Replace verdicts of done samples, keeping the old ones as history; store scores that were missing for it."""
+        replace = "UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :sample_id AND state = 'done'"
+        rows = [_values(verdict) for verdict in verdicts]
         with self.database.write() as connection:
-            connection.execute(
-                prepared("UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :id AND state = 'done'"),
-                {"id": sample_id, "outcome": outcome, "reason": reason},
-            )
-            self._add_verdict(connection, sample_id, text_id, gate_hash, outcome, reason)
+            self.add_scores(connection, scores)
+            if rows:
+                connection.execute(prepared(replace), rows)
+                self._add_verdicts(connection, rows)
 
-    def _add_verdict(
-        self, connection: Connection, sample_id: str, text_id: int, gates: str, outcome: str, reason: str
-    ) -> None:
+    def _add_verdicts(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(
             prepared(
                 f"""INSERT INTO verdict (sample_id, text_id, gate_hash, outcome, reason, created)
-                    VALUES (:id, :text, :gates, :outcome, :reason, {self._now})"""
+                    VALUES (:sample_id, :text_id, :gate_hash, :outcome, :reason, {self._now})"""
             ),
-            {"id": sample_id, "text": text_id, "gates": gates, "outcome": outcome, "reason": reason},
+            rows,
         )
 
     def fail(self, sample_id: str, epoch: int, kind: str, message: str, *, retryable: bool, retries: int) -> str | None:
@@ -372,8 +375,8 @@ def _claim(now: str) -> TextualSelect:
     ).columns(sampling=Sample.__table__.c.sampling.type)  # type: ignore[attr-defined]
 
 
-def _row_values(row: PlannedSample) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in PlannedSample.__dataclass_fields__} | _AS_PLANNED
+def _values(item: PlannedSample | NewVerdict | ScoredBy) -> dict[str, Any]:
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
 
 
 def _ids(connection: Connection, where: str, run_id: int, purpose: str) -> set[str]:

@@ -62,6 +62,17 @@ class ScoredBy:
 
 
 @dataclass(frozen=True, slots=True)
+class NewVerdict:
+    """What gates say of the text of a done sample."""
+
+    sample_id: str
+    text_id: int
+    gate_hash: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A complete answer with everything that is stored of it. `token_ids` are packed, see `workers.results`."""
 

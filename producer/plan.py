@@ -28,7 +28,7 @@ from lemfarm.records import (
 from lemfarm.training.phases import retry_trainings
 from producer.course import Course, as_json, probe_key, variant_key
 from producer.evaluation import measured_adapter_rows
-from producer.quotas import reopen
+from producer.quotas import rejudge_unscored, reopen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def apply_plan(
         if changed:
             _save_texts(session, course)
     if not changed:
-        _wake(database, run_id)
+        _wake(database, run_id, changed=rejudge_unscored(database, run_id) > 0)
         return PlanResult(run_id, created, changed)
     ledger = Ledger(database)
     distil = ledger.plan(run_id, Purpose.DISTIL, course.distil_rows(run_id, phase_ids, limit))
@@ -83,7 +83,7 @@ def _save_run(
     created = run is None
     if run is None:
         run = Run(name=course.config.run, config_hash="", model_key="", lemfarm_version=__version__)
-    _refuse_foreign(run)
+    refuse_foreign(run)
     changed = run.planned_hash != wanted
     if run.config_hash != config_hash(course.config):
         run.config, run.config_hash = config_data(course.config), config_hash(course.config)
@@ -126,7 +126,8 @@ def _wake(database: Database, run_id: int, *, changed: bool = False) -> None:
             run.state, run.reason, run.activated, run.finished = RunState.ACTIVE, "", database.clock(), None
 
 
-def _refuse_foreign(run: Run) -> None:
+def refuse_foreign(run: Run) -> None:
+    """Nothing is changed in a run of another lemfarm, or in a cancelled one. Raises VersionError, InputError."""
     if run.lemfarm_version != __version__:
         raise VersionError(
             f"run {run.name} was made by lemfarm {run.lemfarm_version}, this is {__version__}: "

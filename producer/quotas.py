@@ -1,38 +1,74 @@
 """Quotas: what a full phase or probe no longer needs, what a raised quota needs again, and when a phase has ended."""
 
-import json
-from collections.abc import Iterator
-from typing import Any
+import os
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
 
+import structlog
 from sqlmodel import Session, col, select
 
-from lemfarm.config import PhaseConfig, config_from_data
+from lemfarm.config import PhaseConfig, QuotaConfig, config_from_data
 from lemfarm.database import Database, prepared
-from lemfarm.engines.base import FinishReason
-from lemfarm.gates import Answer as Judged
-from lemfarm.gates import gate_hash, judge, required_scorers
+from lemfarm.gates import gate_hash
 from lemfarm.ledger import Ledger
 from lemfarm.records import Phase, PhaseState, Run
-from producer.scores import score_text
+from lemfarm.work import NewVerdict
+from producer.judging import Judged, JudgedPage, Which, judged_pages
 from producer.standing import Standing, read_standing
 
+log = structlog.get_logger()
 QUOTA = "quota full"
 PROBE = "probe has its share"
 TRAINED = "phase is trained"
-BATCH = 500
+
+
+@dataclass(slots=True)
+class Rejudged:
+    """What judging a phase again came to. `written`: new verdicts; `changed`: other outcomes; `outcomes`: how many more
+    of each there are now; `computed`: scores that were missing; `failures`: why others still are, counted by text;
+    `reopened`: samples that are wanted again."""
+
+    phase: str
+    written: int = 0
+    changed: int = 0
+    computed: int = 0
+    reopened: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def add(self, page: JudgedPage) -> None:
+        """Count a page."""
+        self.computed += len(page.computed)
+        _count(self.failures, page.failures)
+        for answer in page.answers:
+            self.written += answer.is_new
+            if answer.before != answer.verdict.outcome:
+                self.changed += 1
+                _count(self.outcomes, {answer.before: -1, str(answer.verdict.outcome): 1})
+
+
+def _count(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
 
 
 def close_what_is_full(ledger: Ledger, phase: Phase, config: PhaseConfig, standing: Standing) -> PhaseState:
     """Skip pending samples that are not needed and say how the phase stands now."""
     assert phase.id is not None
-    quota = config.quota
-    full = standing.accepted(quota) >= quota.accepted
-    if full and quota.stop_when_full:
+    state = state_of(standing, config.quota)
+    if state == PhaseState.FULL:
         if standing.pending:
             ledger.skip(phase.id, QUOTA)
-        return PhaseState.FULL
-    if quota.stop_when_full:
+    elif config.quota.stop_when_full:
         _skip_capped(ledger, phase.id, config, standing)
+    return state
+
+
+def state_of(standing: Standing, quota: QuotaConfig) -> PhaseState:
+    """How a phase stands by its counts; whether it is trained is not among them."""
+    full = standing.accepted(quota) >= quota.accepted
+    if full and quota.stop_when_full:
+        return PhaseState.FULL
     if standing.pending or standing.leased:
         return PhaseState.OPEN
     return PhaseState.FULL if full else PhaseState.EXHAUSTED
@@ -45,71 +81,94 @@ def _skip_capped(ledger: Ledger, phase_id: int, config: PhaseConfig, standing: S
             ledger.skip(phase_id, PROBE, probe_id=probe)
 
 
-def reopen(database: Database, run_id: int) -> None:
-    """After a change of configuration: judge again where gates changed, and want again what is needed again."""
+def reopen(
+    database: Database,
+    run_id: int,
+    *,
+    names: Container[str] | None = None,
+    processes: int | None = None,
+    on_judged: Callable[[int], None] = lambda _count: None,
+) -> list[Rejudged]:
+    """After a change of configuration: judge again where gates changed or a scorer was missing, and want again what is
+    needed again. Phases of these `names`, or all; `on_judged` hears how many more answers were judged."""
     ledger = Ledger(database)
-    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
-        config = config_from_data(session.get_one(Run, run_id).config)
-        phases = session.exec(select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False))).all()
-    for phase in phases:
+    found = []
+    for phase, config in live_phases(database, run_id):
+        if names is not None and phase.name not in names:
+            continue
         assert phase.id is not None
-        phase_config = next(one for one in config.phases if one.name == phase.name)
-        rejudge(database, phase.id, phase_config)
+        rejudged = judge_again(database, phase.id, config, Which.DUE, processes=processes, on_judged=on_judged)
         if phase.state == PhaseState.TRAINED:
             ledger.skip(phase.id, TRAINED)
         else:
-            want_again(ledger, run_id, phase.id, phase_config)
+            rejudged.reopened = want_again(ledger, run_id, phase.id, config)
+        found.append(rejudged)
+    return found
 
 
-def want_again(ledger: Ledger, run_id: int, phase_id: int, config: PhaseConfig) -> None:
-    """Take back what was skipped for a quota that is not full any more."""
+def rejudge_unscored(database: Database, run_id: int) -> int:
+    """Judge again what is held because a scorer was missing; returns how many have another outcome now."""
+    waiting = prepared(
+        """SELECT count(*) FROM sample s WHERE s.run_id = :run AND s.purpose = 'distil' AND NOT s.superseded
+           AND s.state = 'done' AND """
+        + Which.UNSCORED
+    )
+    with database.read() as connection:
+        if not connection.execute(waiting, {"run": run_id}).scalar_one():
+            return 0
+    changed = 0
+    for phase, config in live_phases(database, run_id):
+        assert phase.id is not None
+        changed += judge_again(database, phase.id, config, Which.UNSCORED).changed
+    return changed
+
+
+def want_again(ledger: Ledger, run_id: int, phase_id: int, config: PhaseConfig) -> int:
+    """Take back what was skipped for a quota that is not full any more; returns how many samples that are."""
     standing = read_standing(ledger.database, phase_id)
     if standing.accepted(config.quota) >= config.quota.accepted and config.quota.stop_when_full:
-        return
-    ledger.unskip(run_id, QUOTA, phase_id=phase_id)
-    ledger.unskip(run_id, PROBE, phase_id=phase_id)
+        return 0
+    return sum(ledger.unskip(run_id, reason, phase_id=phase_id) for reason in (QUOTA, PROBE))
 
 
 def rejudge(database: Database, phase_id: int, config: PhaseConfig) -> int:
     """Give every done sample whose last verdict came from other gates a new one, from its stored text and scores.
     Scores that are missing are computed; nothing is generated. Returns how many were judged again."""
-    ledger = Ledger(database)
-    wanted = gate_hash(config.gates)
-    judged = 0
-    for sample_id, text_id, prompt, content, finish in _judged_by_others(database, phase_id, wanted):
-        scores = score_text(ledger, text_id, prompt, content, required_scorers(config.gates))
-        verdict = judge(config.gates, Judged(content, FinishReason(finish), scores))
-        ledger.judge(sample_id, text_id, wanted, str(verdict.outcome), verdict.reason)
-        judged += 1
-    return judged
+    return judge_again(database, phase_id, config, Which.OTHERS, processes=1).written
 
 
-def _judged_by_others(database: Database, phase_id: int, gates: str) -> Iterator[tuple[str, int, str, str, str]]:
-    """Sample, text, prompt, answer, finish reason; read in batches, since all answers of a run are a lot of memory."""
-    values = {"phase": phase_id, "gates": gates, "after": "", "batch": BATCH}
-    while True:
-        with database.read() as connection:
-            rows = connection.execute(prepared(_JUDGED_BY_OTHERS), values).all()
-        for r in rows:
-            yield r.id, r.text_id, _prompt(r.messages), r.content, _decoded(r.generation)["finish_reason"]
-        if len(rows) < BATCH:
-            return
-        values["after"] = rows[-1].id
+def judge_again(
+    database: Database,
+    phase_id: int,
+    config: PhaseConfig,
+    which: Which,
+    *,
+    processes: int | None = None,
+    on_judged: Callable[[int], None] = lambda _count: None,
+) -> Rejudged:
+    """Judge stored answers by the gates of this configuration and write what is new. Killed anywhere and done again, it
+    goes on. `processes`: as many as there are cores when left out."""
+    ledger, gates = Ledger(database), gate_hash(config.gates)
+    found = Rejudged(config.name)
+    for page in judged_pages(database, phase_id, config.gates, which, processes=processes or os.cpu_count() or 1):
+        verdicts = [_verdict(answer, gates) for answer in page.answers if answer.is_new]
+        if verdicts or page.computed:
+            ledger.judge(verdicts, page.computed)
+        found.add(page)
+        on_judged(len(page.answers))
+    for reason, count in found.failures.items():
+        log.warning("stored texts cannot be scored", phase=config.name, texts=count, reason=reason)
+    return found
 
 
-# Only done samples have a text, so their state need not be asked for: an index on it would be the wrong one to take.
-_JUDGED_BY_OTHERS = """SELECT s.id, t.id AS text_id, v.messages, t.content, a.generation FROM sample s
-    JOIN variant v ON v.id = s.variant_id
-    JOIN text t ON t.sample_id = s.id AND t.revision = (SELECT max(revision) FROM text WHERE text.sample_id = s.id)
-    JOIN attempt a ON a.sample_id = s.id AND a.ending = 'done'
-    WHERE s.phase_id = :phase AND s.purpose = 'distil' AND NOT s.superseded AND s.id > :after
-    AND (SELECT gate_hash FROM verdict WHERE verdict.sample_id = s.id ORDER BY verdict.id DESC LIMIT 1) <> :gates
-    ORDER BY s.id LIMIT :batch"""
+def _verdict(answer: Judged, gates: str) -> NewVerdict:
+    return NewVerdict(answer.sample_id, answer.text_id, gates, str(answer.verdict.outcome), answer.verdict.reason)
 
 
-def _prompt(messages: object) -> str:
-    return str(_decoded(messages)[-1]["content"])
-
-
-def _decoded(value: object) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+def live_phases(database: Database, run_id: int) -> list[tuple[Phase, PhaseConfig]]:
+    """The phases that the run's configuration has now, in its order."""
+    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
+        config = config_from_data(session.get_one(Run, run_id).config)
+        rows = session.exec(select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False))).all()
+    by_name = {phase.name: phase for phase in rows}
+    return [(by_name[one.name], one) for one in config.phases if one.name in by_name]

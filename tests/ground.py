@@ -84,10 +84,10 @@ class Queue:
 class Ground:
     """A folder with a run file, and a database in which it is planned."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.home = Home(folder / "home")
-        self.database: Database = open_database(f"sqlite:///{folder / 'farm.db'}", migrate=True)
+        self.database: Database = open_database(url or f"sqlite:///{folder / 'farm.db'}", migrate=True)
         self.ledger = Ledger(self.database)
         self.queue = Queue()
         self.run_text = RUN_FILE
@@ -159,7 +159,7 @@ class Ground:
             claim = self.claim(sample_id)
             completion = Completion(content, reason, token_ids=(1, 2), placement=Placement.SYSTEM)
             rules = library.rules(claim.phase_id)
-            result = make_result(claim, "w", library.wording(claim.variant_id).prompt, completion, rules)
+            result = make_result(claim, "w", library.wording(claim.variant_id), completion, rules)
             assert self.ledger.record(result)
 
     def fail(self, samples: Iterable[str], message: str = "the engine broke") -> None:

@@ -17,10 +17,11 @@ from lemfarm.errors import EngineFailure, NotFound
 from lemfarm.home import Home
 from lemfarm.records import Kernel, Phase, Probe, Run, Variant
 from lemfarm.work import Claim
+from producer.score_tasks import expected_of
 
 FRESH_SECONDS = 2.0
 _WORDING = (
-    select(Probe.name, Variant.position, Variant.messages)
+    select(Probe.name, Variant.position, Variant.messages, Probe.fields)
     .join(Probe, col(Probe.id) == Variant.probe_id)
     .where(Variant.id == bindparam("variant"))
 )
@@ -36,15 +37,17 @@ class Rules:
     phase: PhaseConfig
     farm: FarmConfig
     scorer: str | None  #: of the evaluation
+    config_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One text of a probe, with the name a person reads."""
+    """One text of a probe, with the name a person reads, and the right answer where the probe has one."""
 
     probe: str
     position: int
     messages: tuple[Message, ...]
+    expected: str | None = None
 
     @property
     def prompt(self) -> str:
@@ -54,7 +57,8 @@ class Wording:
 
 @dataclass
 class Library:
-    """Caches over the database; contents are named by their hash, so only rules can change and are read again."""
+    """Caches over the database; contents are named by their hash, so only rules can change and are read again, and
+    with them the right answers of probes."""
 
     database: Database
     home: Home
@@ -88,6 +92,9 @@ class Library:
         if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
         rules = self._read_rules(phase_id)
+        if known is not None and known[1].config_hash != rules.config_hash:
+            with self._lock:
+                self._wordings.clear()
         self._rules[phase_id] = (time.monotonic(), rules)
         return rules
 
@@ -113,8 +120,9 @@ class Library:
 
     def _read_wording(self, variant_id: str) -> Wording:
         with self.database.read() as connection:
-            probe, position, turns = connection.execute(_WORDING, {"variant": variant_id}).one()
-            return Wording(probe, position, tuple(Message(turn["role"], turn["content"]) for turn in turns))
+            probe, position, turns, fields = connection.execute(_WORDING, {"variant": variant_id}).one()
+            messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
+            return Wording(probe, position, messages, expected_of(fields))
 
     def _read_kernel(self, kernel_hash: str) -> str:
         with self.database.read() as connection, Session(bind=connection) as session:
@@ -130,6 +138,7 @@ class Library:
                 _phase_named(config, phase.name),
                 config.farm,
                 config.evaluate.scorer if config.evaluate else None,
+                run.config_hash,
             )
 
 

@@ -11,18 +11,18 @@ import structlog
 from lemfarm.engines.base import Completion
 from lemfarm.gates import Answer, gate_hash, judge, required_scorers
 from lemfarm.records import Outcome, Purpose
-from lemfarm.scorers import get_scorer
 from lemfarm.work import Claim, Result, ScoredBy
-from workers.library import Rules
+from producer.score_tasks import ScoreTask, score_task
+from workers.library import Rules, Wording
 
 log = structlog.get_logger()
 
 
-def make_result(claim: Claim, worker_id: str, prompt: str, completion: Completion, rules: Rules) -> Result:
+def make_result(claim: Claim, worker_id: str, wording: Wording, completion: Completion, rules: Rules) -> Result:
     """Score and judge a completion. Evaluation samples have no gates: they are all accepted."""
     distil = claim.purpose == Purpose.DISTIL
     wanted = required_scorers(rules.phase.gates) if distil else frozenset(filter(None, [rules.scorer]))
-    scores = [score for name in sorted(wanted) if (score := _score(name, prompt, completion.text))]
+    scores = [score for name in sorted(wanted) if (score := _score(name, wording, completion.text))]
     outcome, reason, gates = str(Outcome.ACCEPTED), "", ""
     if distil:
         values = {score.scorer: score.value for score in scores}
@@ -65,15 +65,12 @@ def _storable(answer: str) -> str:
     return answer.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def _score(name: str, prompt: str, answer: str) -> ScoredBy | None:
-    """None where the scorer is absent or fails: the gates then hold the sample, which need not be generated again."""
-    try:
-        scorer = get_scorer(name)
-        score = scorer.score(prompt, answer)
-    except Exception:
-        log.exception("a scorer failed", scorer=name)
-        return None
-    return ScoredBy(scorer.name, scorer.version, score.value, dict(score.signals))
+def _score(name: str, wording: Wording, answer: str) -> ScoredBy | None:
+    """None where there is no score: the gates then hold the sample, which need not be generated again."""
+    scored = score_task(ScoreTask(0, name, wording.prompt, answer, wording.expected))
+    if scored.score is None:
+        log.warning("an answer has no score", scorer=name, reason=scored.reason)
+    return scored.score
 
 
 def _record(completion: Completion) -> dict[str, Any]:

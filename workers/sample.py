@@ -74,11 +74,12 @@ class SampleRunner:
             return "nothing to do"
         try:
             request = self._insist(lambda: self.library.request(claim))
+            wording = self._insist(lambda: self.library.wording(claim.variant_id))
             before_alone = (
                 (lambda: self.ledger.begin_alone(claim.sample_id, claim.epoch)) if claim.must_run_alone else None
             )
             completion = self._await(self.engine.submit(request, before_alone=before_alone), claim, rules)
-            result = make_result(claim, self.worker_id, request.messages[-1].content, completion, rules)
+            result = make_result(claim, self.worker_id, wording, completion, rules)
         except SampleError as error:
             return self._fail(claim, rules, error)
         except (Withdrawn, HandBack):

@@ -35,7 +35,11 @@ def _file(value: object, info: ValidationInfo) -> object:
         raise rule(f"cannot read {path}: {error.strerror}") from error
 
 
-def _known_scorer(name: str) -> str:
+def _known_scorer(name: str, info: ValidationInfo) -> str:
+    """Without a folder in the context it was stored before: a scorer that is not installed here holds its samples, and
+    does not keep anybody from reading the run."""
+    if info.context is None:
+        return name
     from lemfarm.scorers import scorer_names
 
     known = scorer_names()

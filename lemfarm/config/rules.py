@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from lemfarm.config.phase import PhaseConfig
+from lemfarm.config.phase import PhaseConfig, ScoreGate
 from lemfarm.config.run import EvaluateConfig, RunConfig, TrainConfig
 from lemfarm.config.source import Problem
-from lemfarm.errors import ProbeError
-from lemfarm.probes import Variant, held_out_probes, read_probes
+from lemfarm.errors import InputError, ProbeError
+from lemfarm.probes import Probe, Variant, held_out_probes, read_probes
+from lemfarm.scorers import EXPECTED_KEY, ComparingScorer, get_scorer
 
 HARDLY = 0.6
 """Share of the grid above which a quota is hardly ever filled: 20 to 50 % of the samples usually pass (design.md 7)."""
@@ -24,6 +25,8 @@ CHARACTERS_PER_TOKEN = 3.0
 
 TEMPLATE_TOKENS = 16
 """What a chat template adds around a prompt and its answer, rounded up."""
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ def estimated_tokens(characters: int) -> int:
 
 def broken_rules(sections: Sections) -> list[Problem]:
     """Every rule between sections that does not hold; reads the probe files."""
-    return [*_names(sections), *_train_section(sections), *_quotas(sections), *_evaluation(sections)]
+    rules = (_names, _train_section, _quotas, _evaluation, _right_answers)
+    return [problem for rule in rules for problem in rule(sections)]
 
 
 def _names(sections: Sections) -> Iterator[Problem]:
@@ -135,6 +139,53 @@ def _evaluation(sections: Sections) -> Iterator[Problem]:
         yield from _unreadable(("evaluate", "probes"), error)
 
 
+def _right_answers(sections: Sections) -> Iterator[Problem]:
+    """A scorer that compares can score nothing where no probe says what is right."""
+    for comparison in _comparisons(sections):
+        if comparison.probes and len(comparison.unanswered) == len(comparison.probes):
+            none = f"{comparison.scorer} compares with a right answer, and none of its probes has one"
+            text = f"{none}; give them a `{EXPECTED_KEY}`, or name another scorer"
+            yield Problem(comparison.path, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """A scorer that compares with right answers: where it stands, and the probes whose answers it is given."""
+
+    path: tuple[str | int, ...]
+    scorer: str
+    probes: Sequence[Probe]
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Ids of those that do not say what is right."""
+        kinds = (str, int, float)
+        return [probe.id for probe in self.probes if type(probe.fields.get(EXPECTED_KEY)) not in kinds]
+
+
+def _comparisons(sections: Sections) -> Iterator[_Comparison]:
+    try:
+        held_out = held_out_of(sections.evaluate, sections.seed)
+        for index, phase in sections.phases:
+            for number, gate in enumerate(phase.gates):
+                if isinstance(gate, ScoreGate) and _compares(gate.scorer):
+                    probes = [probe for probe in read_probes(phase.probes) if probe.id not in held_out]
+                    yield _Comparison(("phases", index, "gates", number, "scorer"), gate.scorer, probes)
+        evaluate = sections.evaluate
+        if evaluate is not None and _compares(evaluate.scorer):
+            probes = [probe for probe in read_probes([evaluate.probes]) if probe.id in held_out]
+            yield _Comparison(("evaluate", "scorer"), evaluate.scorer, probes)
+    except ProbeError:
+        return  # `_quotas` and `_evaluation` report it
+
+
+def _compares(name: str) -> bool:
+    try:
+        return isinstance(get_scorer(name), ComparingScorer)
+    except InputError:
+        return False  # a plug-in that does not load: its samples are held, with that reason
+
+
 def _unreadable(path: tuple[str | int, ...], error: ProbeError) -> Iterator[Problem]:
     return (Problem(path, line) for line in str(error).splitlines())
 
@@ -151,7 +202,19 @@ def warnings_of(config: RunConfig) -> list[Problem]:
         if phase.train is not None:
             found += _beyond_training(index, config, phase, grid)
             found += _below_one_epoch(index, phase, config.train)
-    return found
+    return [*found, *_partly_answered(sections_of(config))]
+
+
+def _partly_answered(sections: Sections) -> Iterator[Problem]:
+    for comparison in _comparisons(sections):
+        missing = comparison.unanswered
+        if missing:
+            names = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+            text = (
+                f"{len(missing)} of {len(comparison.probes)} probes have no `{EXPECTED_KEY}`, so {comparison.scorer} "
+                f"cannot score their answers, and samples stay held for it: {names}"
+            )
+            yield Problem(comparison.path, text)
 
 
 def _hardly_filled(index: int, phase: PhaseConfig, grid: Grid) -> Iterator[Problem]:

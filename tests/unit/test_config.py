@@ -285,3 +285,10 @@ def test_reading_run_files_needs_none_of_the_heavy_libraries() -> None:
     heavy = "{'mlx', 'mlx_lm', 'celery', 'sqlmodel', 'sqlalchemy', 'huggingface_hub', 'transformers', 'rich'}"
     check = f"import sys, lemfarm.config, lemfarm.gates; sys.exit(', '.join({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True).stderr.strip() == ""
+
+
+def test_a_stored_run_is_read_where_its_scorer_is_not_installed(folder: Path) -> None:
+    data = config_data(load(folder))
+    data["phases"][0]["gates"][0]["scorer"] = "uninstalled"
+    gate = only_phase(config_from_data(data)).gates[0]
+    assert gate == ScoreGate.model_construct(scorer="uninstalled", at_least=24.0)

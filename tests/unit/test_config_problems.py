@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lemfarm.scorers import scorer_names
 from tests.run_files import GOOD, load, problems, spot, write_files, write_probes
 
 
@@ -58,7 +59,7 @@ notify: say hello
         "4:30: sampling.temperature: this key stands here twice, first in line 4",
         f"7:14: phases.0.probes.0: cannot read {folder / 'missing.jsonl'}: No such file or directory",
         "8:14: phases.0.samples: should be a whole number, not 10.5",
-        "9:22: phases.0.gates.0.scorer: there is no scorer 'v9'; known: v2, v2-distill",
+        f"9:22: phases.0.gates.0.scorer: there is no scorer 'v9'; known: {', '.join(scorer_names())}",
         (
             "9:41: phases.0.gates.1: a gate is one of {scorer: NAME, at_least: NUMBER}, {truncated: reject}, "
             "{looping: reject}, {min_chars: NUMBER}"

@@ -121,6 +121,13 @@ def test_a_dataset_has_the_shape_that_mlx_lm_reads(tmp_path: Path) -> None:
     assert set(manifest.train_probes) | set(manifest.valid_probes) == {"P00", "P01", "P02"}
 
 
+def test_a_row_of_a_dialogue_has_all_its_turns_before_the_answer() -> None:
+    turns = (Message("user", "Who?"), Message("assistant", "Nobody."), Message("user", "And then?"))
+    row = Example("1", "P00", turns, "Somebody.").row()
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant", "user", "assistant"]
+    assert [turn["content"] for turn in row["messages"]] == ["Who?", "Nobody.", "And then?", "Somebody."]
+
+
 def test_a_dataset_reads_back_whatever_its_answers_hold(tmp_path: Path) -> None:
     awkward = 'a\u2028b\r\nc\x85d \U0001f300 "quoted" \\ \x00'
     rows = [Example(f"s{n}", f"P{n}", (Message("user", "x"),), awkward) for n in range(2)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lemfarm.records import Outcome, Purpose, SampleState
-from lemfarm.work import Balance, Claim, Planned, ScoredBy
+from lemfarm.work import Balance, Claim, NewVerdict, Planned, ScoredBy
 from tests.ledger_world import LONG, OVER, World, make_world, result_of, sqlite_url
 
 
@@ -263,7 +263,8 @@ def test_a_score_is_stored_once_for_each_scorer_and_version(world: World) -> Non
     world.ledger.record(result_of(world.claim(sample, "w1"), "w1"))
     text_id = world.query("SELECT id FROM text")[0]["id"]
     with world.database.write() as connection:
-        world.ledger.add_scores(connection, text_id, [ScoredBy("v2", "1", 99.0, {}), ScoredBy("v2", "2", 22.0, {})])
+        scores = [ScoredBy("v2", "1", 99.0, {}), ScoredBy("v2", "2", 22.0, {})]
+        world.ledger.add_scores(connection, [(text_id, score) for score in scores])
     assert [row["value"] for row in world.query("SELECT value FROM score ORDER BY version")] == [21.5, 22.0]
 
 
@@ -271,12 +272,22 @@ def test_a_new_verdict_replaces_the_outcome_and_keeps_the_old_one_as_history(wor
     (sample,) = world.plan(1)
     world.ledger.record(result_of(world.claim(sample, "w1"), "w1"))
     text_id = world.query("SELECT id FROM text")[0]["id"]
-    world.ledger.judge(sample, text_id, "b2:stricter", "rejected", "v2 21.5 < 24.0")
+    stricter = NewVerdict(sample, text_id, "b2:stricter", "rejected", "v2 21.5 < 24.0")
+    world.ledger.judge([stricter], [(text_id, ScoredBy("tier1", "1", 2.0, {}))])
     assert (world.sample(sample)["outcome"], world.sample(sample)["state"]) == ("rejected", "done")
     assert [row["outcome"] for row in world.query("SELECT outcome FROM verdict ORDER BY id")] == [
         "accepted",
         "rejected",
     ]
+    assert [row["scorer"] for row in world.query("SELECT scorer FROM score ORDER BY id")] == ["v2", "tier1"]
+
+
+def test_a_verdict_on_a_sample_that_is_not_done_changes_nothing_of_it(world: World) -> None:
+    done, pending = world.plan(2)
+    world.ledger.record(result_of(world.claim(done, "w1"), "w1"))
+    text_id = world.query("SELECT id FROM text")[0]["id"]
+    world.ledger.judge([NewVerdict(pending, text_id, "b2:stricter", "rejected", "too short")])
+    assert (world.sample(pending)["state"], world.sample(pending)["outcome"]) == ("pending", None)
 
 
 # ---- failures

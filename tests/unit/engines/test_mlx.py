@@ -87,6 +87,16 @@ def make_adapter(model_folder: Path, folder: Path) -> Path:
     return folder
 
 
+def test_a_dialogue_is_read_with_all_its_turns(engine: MlxEngine, model_folder: Path) -> None:
+    turns = tuple(Message(role, words(9, seed=n)) for n, role in enumerate(("user", "assistant", "user")))
+    sampling = Sampling(0.0, 0.95, 30)
+    whole = Request("whole", turns, sampling, 0, kernel=KERNEL)
+    last = Request("last", turns[-1:], sampling, 0, kernel=KERNEL)
+    ended = drive(engine, [whole, last])
+    assert tokens_of(ended) == {"whole": alone(model_folder, whole), "last": alone(model_folder, last)}
+    assert completion(ended["whole"]).prompt_tokens > completion(ended["last"]).prompt_tokens + 15
+
+
 def test_greedy_output_in_a_ragged_batch_equals_each_prompt_alone(engine: MlxEngine, model_folder: Path) -> None:
     requests = [ask(f"s{n}", about=n % 5, tokens=40 + 7 * n) for n in range(7)]
     ended = drive(engine, requests)

@@ -343,13 +343,13 @@ def test_held_samples_wait_and_are_neither_accepted_nor_generated_again(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One absent scorer never stops a run (invariant 10)."""
-    from workers import results
+    from producer import score_tasks
 
     def absent(name: str) -> object:
         raise ImportError(name)
 
     ground.plan(RUN_FILE.replace("{min_chars: 20}", "{scorer: v2, at_least: 1.0}"))
-    monkeypatch.setattr(results, "get_scorer", absent)
+    monkeypatch.setattr(score_tasks, "get_scorer", absent)
     ground.finish(ground.ids(limit=2), reason=FinishReason.STOP)
     assert ground.balance() == Balance(pending=22, done=2, held=2)
     ground.look()

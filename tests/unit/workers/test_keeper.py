@@ -55,7 +55,7 @@ def once(keeper: Keeper) -> None:
 def result_for(ground: Ground, claim: Claim) -> Result:
     library = Library(ground.database, ground.home)
     completion = Completion(GOOD_ANSWER, FinishReason.STOP)
-    return make_result(claim, "w", "prompt", completion, library.rules(claim.phase_id))
+    return make_result(claim, "w", library.wording(claim.variant_id), completion, library.rules(claim.phase_id))
 
 
 def wait(condition: Callable[[], object]) -> None:

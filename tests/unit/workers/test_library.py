@@ -1,5 +1,6 @@
 """What a claim refers to: wording, kernel, sampling, adapter, and the rules of its phase as they are now."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 @pytest.fixture
 def library(ground: Ground) -> Library:
     return Library(ground.database, ground.home)
+
+
+def give_answers(ground: Ground, answers: dict[str, object]) -> None:
+    """Write right answers into the probe file."""
+    path = ground.folder / "probes.jsonl"
+    probes = [json.loads(line) for line in path.read_text().splitlines()]
+    found = [probe | ({"correct_answer": answers[probe["id"]]} if probe["id"] in answers else {}) for probe in probes]
+    path.write_text("".join(json.dumps(probe) + "\n" for probe in found))
 
 
 def test_a_request_is_all_that_the_row_says(ground: Ground, library: Library) -> None:
@@ -61,6 +70,33 @@ def test_rules_are_read_again_when_they_may_have_changed(
     assert library.rules(1).phase.gates == before
     now += module.FRESH_SECONDS
     assert library.rules(1).phase.gates == ground.config(phases__0__gates=[{"min_chars": 7}]).phases[0].gates
+
+
+def test_a_wording_knows_the_right_answer_of_its_probe(ground: Ground, library: Library) -> None:
+    give_answers(ground, {"P0": "42", "P1": 7})
+    ground.plan()
+    variants = ground.rows("""SELECT DISTINCT probe.name, variant_id FROM sample JOIN probe ON probe.id = probe_id
+                              ORDER BY probe.name""")
+    found = {row["name"]: library.wording(row["variant_id"]).expected for row in variants}
+    assert found == {"P0": "42", "P1": "7", "P2": None}
+
+
+def test_a_right_answer_that_is_mended_is_known_with_the_new_rules(
+    ground: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a wording that was read before its probe had an answer
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    ground.plan()
+    variant = ground.claim(ground.ids("probe.name = 'P0'")[0]).variant_id
+    assert (library.rules(1).run, library.wording(variant).expected) == ("tiny", None)
+    # When the file is mended and the run planned again
+    give_answers(ground, {"P0": "42"})
+    ground.plan()
+    now += module.FRESH_SECONDS
+    library.rules(1)
+    # Then it is known
+    assert library.wording(variant).expected == "42"
 
 
 def test_rules_know_the_scorer_of_the_evaluation(ground: Ground, library: Library) -> None:

@@ -18,7 +18,7 @@ from tests.ledger_world import World, make_world, sqlite_url
 from tests.unit.workers.engine_double import EngineDouble, one_phase
 from workers.engine_thread import EngineThread
 from workers.leases import Leases
-from workers.library import Rules
+from workers.library import Rules, Wording
 from workers.sample import HandBack, SampleRunner
 from workers.shutdown import Shutdown
 from workers.spool import Spool, read_result
@@ -34,6 +34,9 @@ class Shelf:
 
     def request(self, claim: Claim) -> Request:
         return Request(claim.sample_id, (Message("user", "Why?"),), Sampling(), claim.seed)
+
+    def wording(self, variant_id: str) -> Wording:
+        return Wording("P0", 0, (Message("user", "Why?"),))
 
     def rules(self, phase_id: int) -> Rules:
         return Rules("tiny", one_phase([{"min_chars": 5}]), self.farm, None)

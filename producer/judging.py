@@ -1,0 +1,174 @@
+"""What gates say of answers that are stored: read in pages, scored where scores are missing, judged. Nothing is
+written here, so that gates can be tried before they are changed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import tee
+from typing import Any
+
+from lemfarm.config import Gate
+from lemfarm.database import Database, prepared
+from lemfarm.engines.base import FinishReason
+from lemfarm.gates import Answer, Verdict, gate_hash, judge, required_scorers
+from lemfarm.scoring.processes import map_in_order
+from lemfarm.work import ScoredBy
+from producer.score_tasks import Scored, ScoreTask, expected_of, score_tasks
+from producer.scores import decoded, known_values, prompt_of, versions_of
+
+PAGE = 200
+"""Answers read, scored, judged and written at once: some 100 KB to 1 MB of text."""
+
+WORTH_PROCESSES = 400
+"""Scores that one process computes in about the time that it takes to start others."""
+
+
+class Which(StrEnum):
+    """Which done samples of a phase are judged; superseded ones never are."""
+
+    ALL = "1 = 1"
+    OTHERS = """(SELECT gate_hash FROM verdict WHERE verdict.sample_id = s.id ORDER BY verdict.id DESC LIMIT 1)
+        <> :gates"""  #: whose last verdict came from other gates
+    UNSCORED = "s.outcome = 'held' AND s.reason LIKE 'no score by %'"  #: that wait for a scorer
+    DUE = f"({OTHERS} OR {UNSCORED})"  #: those two
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A done sample, its newest text, how it stood before, and what the gates say of it now."""
+
+    sample_id: str
+    probe_id: str
+    variant_id: str
+    text_id: int
+    before: str
+    verdict: Verdict
+    is_new: bool  #: it differs from the last verdict, if only by the gates it came from
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPage:
+    """Some judged answers; the scores that had to be computed for it; why others could not be, counted."""
+
+    answers: tuple[Judged, ...]
+    computed: tuple[tuple[int, ScoredBy], ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Tells a callable how much is done and how much there is; a farm at work adds to that meanwhile."""
+
+    tell: Callable[[int, int], None]
+    of: int
+    done: int = 0
+
+    def advance(self, count: int) -> None:
+        """So much more is done."""
+        self.done += count
+        self.tell(self.done, max(self.done, self.of))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Rows as they were read, the values known of their texts, and what is to be computed."""
+
+    rows: Sequence[Any]
+    values: Mapping[tuple[int, str], float]
+    tasks: tuple[ScoreTask, ...]
+
+
+def judged_pages(
+    database: Database, phase_id: int, gates: Sequence[Gate], which: Which, *, processes: int = 1
+) -> Iterator[JudgedPage]:
+    """Judge stored answers of a phase, page by page, in the order of their texts.
+
+    More than one of `processes` start where many scores are missing. A sample without a score that a gate asks for is
+    held, as when it was new. Raises Unavailable.
+    """
+    hashed = gate_hash(gates)
+    versions, absent = versions_of(required_scorers(gates))
+    if processes > 1 and _missing(database, phase_id, versions) < WORTH_PROCESSES:
+        processes = 1
+    ahead, beside = tee(_pages(database, phase_id, hashed, which, versions))
+    scored = map_in_order(score_tasks, (page.tasks for page in ahead), processes)
+    for page, found in zip(beside, scored, strict=True):
+        yield _judged(page, found, gates, hashed, absent)
+
+
+def count_done(database: Database, phase_id: int) -> int:
+    """How many answers of a phase can be judged."""
+    query = """SELECT count(*) FROM sample
+               WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded AND state = 'done'"""
+    with database.read() as connection:
+        return int(connection.execute(prepared(query), {"phase": phase_id}).scalar_one())
+
+
+def _judged(
+    page: _Page, found: Sequence[Scored], gates: Sequence[Gate], hashed: str, absent: Mapping[str, str]
+) -> JudgedPage:
+    computed = tuple((one.text_id, one.score) for one in found if one.score)
+    failures = Counter(one.reason for one in found if not one.score)
+    failures.update({reason: len(page.rows) for reason in absent.values()})
+    values = {**page.values, **{(text_id, score.scorer): score.value for text_id, score in computed}}
+    names = required_scorers(gates)
+    answers = []
+    for row in page.rows:
+        scores = {name: values[row.text_id, name] for name in names if (row.text_id, name) in values}
+        finish = FinishReason(decoded(row.generation)["finish_reason"])
+        verdict = judge(gates, Answer(row.content, finish, scores))
+        is_new = (row.gate_hash, row.outcome, row.reason) != (hashed, verdict.outcome, verdict.reason)
+        answers.append(Judged(row.id, row.probe_id, row.variant_id, row.text_id, row.outcome, verdict, is_new))
+    return JudgedPage(tuple(answers), computed, failures)
+
+
+def _pages(
+    database: Database, phase_id: int, hashed: str, which: Which, versions: Mapping[str, str]
+) -> Iterator[_Page]:
+    query = prepared(_ANSWERS.format(which=which))
+    values = {"phase": phase_id, "after": 0, "page": PAGE, "gates": hashed}
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(query, values).all()
+        if rows:
+            yield _page(database, rows, versions)
+        if len(rows) < PAGE:
+            return
+        values["after"] = rows[-1].text_id
+
+
+def _page(database: Database, rows: Sequence[Any], versions: Mapping[str, str]) -> _Page:
+    known = known_values(database, [row.text_id for row in rows], versions) if versions else {}
+    tasks = [
+        ScoreTask(row.text_id, name, prompt_of(row.messages), row.content, expected_of(decoded(row.fields)))
+        for row in rows
+        for name in versions
+        if (row.text_id, name) not in known
+    ]
+    return _Page(rows, known, tuple(tasks))
+
+
+def _missing(database: Database, phase_id: int, versions: Mapping[str, str]) -> int:
+    """How many scores of these scorers the phase's answers lack."""
+    missing = 0
+    for name, version in versions.items():
+        with database.read() as connection:
+            values = {"phase": phase_id, "scorer": name, "version": version}
+            missing += int(connection.execute(prepared(_UNSCORED), values).scalar_one())
+    return missing
+
+
+# Only done samples have a text, so their state need not be asked for.
+_NEWEST = "t.revision = (SELECT max(revision) FROM text WHERE text.sample_id = s.id)"
+_OF_PHASE = "s.phase_id = :phase AND s.purpose = 'distil' AND NOT s.superseded"
+_ANSWERS = f"""SELECT s.id, s.probe_id, s.variant_id, s.outcome, s.reason, t.id AS text_id, t.content, v.messages,
+    p.fields, a.generation,
+    (SELECT gate_hash FROM verdict WHERE verdict.sample_id = s.id ORDER BY verdict.id DESC LIMIT 1) AS gate_hash
+    FROM text t JOIN sample s ON s.id = t.sample_id
+    JOIN variant v ON v.id = s.variant_id JOIN probe p ON p.id = s.probe_id
+    JOIN attempt a ON a.sample_id = s.id AND a.ending = 'done'
+    WHERE t.id > :after AND {_OF_PHASE} AND {_NEWEST} AND {{which}} ORDER BY t.id LIMIT :page"""
+_UNSCORED = f"""SELECT count(*) FROM sample s JOIN text t ON t.sample_id = s.id
+    WHERE {_OF_PHASE} AND {_NEWEST} AND NOT EXISTS (SELECT 1 FROM score
+    WHERE score.text_id = t.id AND score.scorer = :scorer AND score.version = :version)"""
