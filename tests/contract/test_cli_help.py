@@ -12,7 +12,18 @@ from typer.main import get_command
 from lemfarm.cli import app
 from tests.command import lemfarm
 
-HEAVY = ("celery", "sqlmodel", "sqlalchemy", "mlx", "mlx_lm", "huggingface_hub", "transformers", "numpy", "rensa", "py3langid")
+HEAVY = (
+    "celery",
+    "sqlmodel",
+    "sqlalchemy",
+    "mlx",
+    "mlx_lm",
+    "huggingface_hub",
+    "transformers",
+    "numpy",
+    "rensa",
+    "py3langid",
+)
 REPORTING = {
     "config check",
     "config show",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lemfarm.config import RunConfig, config_warnings, json_schema, load_config
+from lemfarm.config import PhaseConfig, RunConfig, ScoreGate, config_warnings, json_schema, load_config
 from lemfarm.config.rules import grid_of
-from lemfarm.yaml_places import read_yaml
+from lemfarm.probes import read_probes
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))
@@ -24,8 +24,11 @@ def test_all_of_them_are_here() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_shipped_file_is_right_and_gives_no_warning(file: Path) -> None:
-    assert config_warnings(load_config(file, environ={})) == []
+def test_every_shipped_file_is_right_and_warns_of_the_courses_own_numbers_only(file: Path) -> None:
+    """The course sees fewer examples than it asks for; whoever takes its numbers as they stand should know."""
+    warnings = config_warnings(load_config(file, environ={}))
+    assert all("is less than one epoch" in warning for warning in warnings)
+    assert len(warnings) == (4 if file.stem in CAMPAIGNS else 0)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -39,36 +42,30 @@ def test_a_run_has_the_name_of_its_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
-def test_the_campaigns_scale_the_quota_of_the_course_with_the_probes_that_exist(name: str) -> None:
-    (phase,) = shipped(name).phases
-    grid = grid_of(phase)
-    assert phase.quota.accepted == pytest.approx(1500 * grid.probes / 101, abs=1)
-    assert phase.quota.enough == pytest.approx(0.6 * phase.quota.accepted, abs=1)
-    assert phase.samples == 10
+def test_the_campaigns_are_the_five_phases_of_the_course(name: str) -> None:
+    phases = shipped(name).phases
+    assert [(phase.name, phase.quota.accepted, len(read_probes(phase.probes))) for phase in phases] == [
+        ("0-baseline-lock", 500, 125),
+        ("1-deep-axiom", 1500, 101),
+        ("2-multi-perspective", 1440, 480),
+        ("3-adversarial", 540, 270),
+        ("4-synthesis", 200, 200),
+    ]
+    assert [threshold(phase) for phase in phases] == [None, 24.0, 22.0, 20.0, 25.0]
+    for phase in phases:
+        assert phase.quota.enough == 0.6 * phase.quota.accepted
+        assert phase.train is not None
+
+
+def threshold(phase: PhaseConfig) -> float | None:
+    return next((gate.at_least for gate in phase.gates if isinstance(gate, ScoreGate)), None)
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
-def test_phases_that_are_commented_out_are_valid_but_for_what_is_marked(name: str) -> None:
-    """Each comes back by taking away its `# `, apart from keys that are marked as not available yet."""
-    lines = (CONFIGS / f"{name}.yaml").read_text().splitlines()
-    blocks = [line[4:] for line in lines if line.startswith("  # ") and is_yaml(line[4:])]
-    located = read_yaml("\n".join(blocks))
-    assert located.faults == []
-    phases = located.value
-    assert isinstance(phases, list)
-    assert [(phase["name"][0], phase["samples"], phase["quota"]["accepted"]) for phase in phases] == [
-        ("0", 8, 500),
-        ("2", 6, 1440),
-        ("3", 6, 540),
-        ("4", 12, 200),
-    ]
-    for phase in phases:
-        assert phase["quota"]["enough"] == 0.6 * phase["quota"]["accepted"]
-        assert set(phase) <= set(json_schema()["$defs"]["PhaseConfig"]["properties"])
-
-
-def is_yaml(text: str) -> bool:
-    return text.startswith(("- name", "  "))
+def test_the_first_campaign_asks_for_4_040_samples_of_phase_1(name: str) -> None:
+    phase = shipped(name).phases[1]
+    assert grid_of(phase).samples == 101 * 4 * 10
+    assert phase.samples == 10
 
 
 def test_the_rehearsal_is_ten_thousand_samples() -> None:

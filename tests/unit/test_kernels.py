@@ -1,6 +1,7 @@
 """Kernels and roles: read as they stand, named by their hash, refused with file and line."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,21 @@ def test_both_sets_have_five_entries_of_the_common_shape(name: str, ids: str) ->
     assert list(framework) == ["framework", "version", "license", "origin", "meta", "axioms", "extensions"]
     assert [axiom["name"] for axiom in framework["axioms"]] == ids.split()
     assert [axiom["id"] for axiom in framework["axioms"]] == framework["meta"]["hierarchy"] == [1, 2, 3, 4, 5]
+    assert list(framework["meta"]) == ["override", "hierarchy", "nature", "description"]
     assert all(set(axiom) == AXIOM_KEYS and all(axiom.values()) for axiom in framework["axioms"])
+    assert len({axiom["function"] for axiom in framework["axioms"]}) == 5
+    assert all(len(axiom["statement"].split()) >= 20 for axiom in framework["axioms"])
+
+
+@pytest.mark.parametrize("name", ["axioms.json", "rights.json"])
+def test_a_resolution_looks_back_in_the_first_person(name: str) -> None:
+    framework = json.loads(read_kernel(SHIPPED / name).text)
+    assert all(re.search(r"\bI\b", axiom["resolution"]) for axiom in framework["axioms"])
+
+
+@pytest.mark.parametrize("name", ["axioms.json", "rights.json"])
+def test_a_set_is_small_enough_to_stand_before_every_prompt(name: str) -> None:
+    assert 2_000 <= (SHIPPED / name).stat().st_size <= 4_096
 
 
 def test_the_narrative_kernel_has_the_length_of_the_published_one_and_names_no_axiom() -> None:
