@@ -34,6 +34,21 @@ class Fault:
     reason: str
 
 
+def parse(text: str) -> Any:
+    """One JSON value, without Python's own NaN and Infinity. Raises ValueError, which says in words for people what is
+    not JSON."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(_in_words(error)) from error
+
+
+def kind_of(value: Any) -> str:
+    """A JSON value's type in words a person uses."""
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
 def entries_of(path: Path, text: str, problems: list[str]) -> Iterator[Entry]:
     """The values of a JSON array or of JSONL, each with its `file:line`. What is not JSON is noted in `problems`: a bad
     line costs that line, a fault within an array the rest of it."""
@@ -55,9 +70,9 @@ def line_entries(path: Path, text: str) -> Iterator[Entry | Fault]:
             continue
         place = f"{path}:{number}"
         try:
-            yield Entry(place, json.loads(line, parse_constant=_refuse_constant))
-        except (ValueError, RecursionError) as error:
-            yield Fault(place, f"not JSON: {error}")
+            yield Entry(place, parse(line))
+        except ValueError as error:
+            yield Fault(place, str(error))
 
 
 def forgiving_entries(path: Path, text: str, first_line: int = 1) -> Iterator[Entry | Fault]:
@@ -93,10 +108,8 @@ def _value_or_fault(
     try:
         value, end = decoder.raw_decode(text, start)
         return Entry(f"{path}:{line}", value), end
-    except json.JSONDecodeError as error:
-        at, reason = error.pos, f"not JSON: {error.msg} (column {error.colno})"
     except (ValueError, RecursionError) as error:
-        at, reason = start, f"not JSON: {error}"
+        at, reason = getattr(error, "pos", start), _in_words(error)
     at_line = line + text.count("\n", start, at)
     following = _OBJECT_LINE.search(text, max(start + 1, text.rfind("\n", start, at) + 1))
     if not following:
@@ -128,10 +141,8 @@ def _array_entries(path: Path, text: str, problems: list[str]) -> Iterator[Entry
             position = following
         if text[position + 1 :].strip():
             raise json.JSONDecodeError("text after the closing bracket", text, position + 1)
-    except json.JSONDecodeError as error:
-        problems.append(f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})")
     except (ValueError, RecursionError) as error:
-        problems.append(f"{path}:{line}: not JSON: {error}")
+        problems.append(f"{path}:{getattr(error, 'lineno', line)}: {_in_words(error)}")
 
 
 def _after_comma(text: str, position: int) -> int:
@@ -152,6 +163,14 @@ def _skip_space(text: str, position: int) -> int:
     while position < len(text) and text[position] in " \t\r\n":
         position += 1
     return position
+
+
+def _in_words(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} (column {error.colno})"
+    if isinstance(error, RecursionError):
+        return "not JSON: nested too deeply"
+    return f"not JSON: {str(error).partition(';')[0]}"  # behind it, Python tells programmers how to read longer numbers
 
 
 def _refuse_constant(name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from lemfarm.dialogue import Message
 from lemfarm.errors import ProbeError
 from lemfarm.identity import canonical_json, content_hash
-from lemfarm.json_entries import Entry, entries_of
+from lemfarm.json_entries import Entry, entries_of, kind_of
 
 ORIGINAL = "original"
 REPHRASED = "rephrased"
@@ -184,7 +184,7 @@ def _texts(probe: Probe) -> list[tuple[Message, ...]]:
 
 def _probe(value: Any, rephrased: list[Entry]) -> Probe:
     if not isinstance(value, dict):
-        raise _Refused(f"a probe is a JSON object, this is {_kind_of(value)}")
+        raise _Refused(f"a probe is a JSON object, this is {kind_of(value)}")
     _refuse_unstorable(value)
     probe_id = _probe_id(value)
     wordings = [(ORIGINAL, _messages(value, f"probe {probe_id}"))]
@@ -212,20 +212,20 @@ def _domain(value: Mapping[str, Any]) -> str:
     if found is None:
         return NO_DOMAIN
     if not isinstance(found, str):
-        raise _Refused(f"domain is {_kind_of(found)}, not a text")
+        raise _Refused(f"domain is {kind_of(found)}, not a text")
     return found.strip() or NO_DOMAIN
 
 
 def _given(value: Mapping[str, Any]) -> list[Any]:
     variants = value.get("variants", [])
     if not isinstance(variants, list):
-        raise _Refused(f"variants is {_kind_of(variants)}, not a list")
+        raise _Refused(f"variants is {kind_of(variants)}, not a list")
     return variants
 
 
 def _variant(value: Any, name: str) -> tuple[str, tuple[Message, ...]]:
     if not isinstance(value, dict):
-        raise _Refused(f"{name} is {_kind_of(value)}, not an object with `kind` and `prompt` or `messages`")
+        raise _Refused(f"{name} is {kind_of(value)}, not an object with `kind` and `prompt` or `messages`")
     unknown = sorted(value.keys() - _VARIANT_KEYS)
     if unknown:
         raise _Refused(f"{name} has unknown keys ({', '.join(unknown)}): it may have kind and prompt, or messages")
@@ -241,7 +241,7 @@ def _rephrased_variant(entry: Entry) -> tuple[str, tuple[Message, ...]]:
 
 def _kind(kind: Any, name: str) -> str:
     if not isinstance(kind, str) or not kind.strip():
-        raise _Refused(f"{name}: kind is {_kind_of(kind)}, not a text")
+        raise _Refused(f"{name}: kind is {kind_of(kind)}, not a text")
     return kind
 
 
@@ -276,7 +276,7 @@ def _turn(turn: Any, name: str) -> Message:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise _Refused(f"{name} is {_kind_of(value)}, not a text")
+        raise _Refused(f"{name} is {kind_of(value)}, not a text")
     if not value.strip():
         raise _Refused(f"{name} is empty")
     return value
@@ -316,12 +316,6 @@ def _all_texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _all_texts(inner)
-
-
-def _kind_of(value: Any) -> str:
-    """A JSON value's type in words a person uses."""
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
 
 
 def _shortened(path: Path, problems: list[str]) -> list[str]:

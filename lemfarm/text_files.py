@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -59,6 +60,15 @@ def open_text(path: Path) -> TextIO:
 def printable(path: Path) -> str:
     """The name of a file as it can be shown and stored: bytes in it that are no text are replaced."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def is_so(question: Callable[[], bool]) -> bool:
+    """What `Path.exists`, `is_file` or `is_dir` says; no for a name that no system takes, such as a text that somebody
+    gave in place of a file: there they raise."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _mark_bytes(error: UnicodeError) -> tuple[str, int]:

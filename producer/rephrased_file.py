@@ -2,7 +2,6 @@
 reviewed; and the care that no file is overwritten in which a person has worked."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from lemfarm.dialogue import Message
 from lemfarm.errors import InputError, NoSpace
 from lemfarm.home import Home, write_whole
 from lemfarm.identity import file_hash
+from lemfarm.output_files import check_output
 from lemfarm.probes import Probe, Variant, read_probes, variant_hash
 from producer.course import as_json
 from producer.rephrase import FIELD, RephrasingPlan, folder_of
@@ -23,13 +23,7 @@ PENDING = "pending"
 def refuse_overwriting(out: Path, plan: RephrasingPlan, sources: Iterable[Path], *, home: Home, run: str) -> None:
     """Keep a file that this run did not write, that was changed since, or that holds what is not asked for this time.
     Raises InputError."""
-    if out.resolve() in {source.resolve() for source in sources}:
-        raise InputError(f"{out} is one of the files to rephrase; give --out another name")
-    folder = out.absolute().parent
-    if out.is_dir() or not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise InputError(
-            f"{out}: no file can be written there; give --out a file in a folder that exists, and is yours"
-        )
+    check_output(out, sources)
     if not out.exists():
         return
     if _written(home, run) != _mark(out):

@@ -43,13 +43,13 @@ def root(
 
 
 def main() -> None:
-    """Entry point: errors that we raise on purpose become one message and their exit code."""
+    """Entry point: errors that we raise on purpose become one message and their exit code. A reader that has seen
+    enough (`| head`) is no error: click and rich would make 1 of it."""
     try:
         app(prog_name="lemfarm")
     except LemfarmError as error:
         sys.exit(fail(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except SystemExit as ended:
+        sys.exit(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)

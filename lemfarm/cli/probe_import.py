@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lemfarm.cli.shared import JsonOption, emit, err, out, plain, show_table
+from lemfarm.cli.shared import JsonOption, counted, emit, err, out, plain, show_table
 
 if TYPE_CHECKING:
     from lemfarm.importing import Report
@@ -88,11 +88,11 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _show(report: "Report", most: int | None) -> None:
     """The figures and what is nearly the same on stdout, what was left out on stderr."""
-    read = f"{_count(report.entries, 'entry', 'entries')} in {_count(len(report.files), 'file')}"
+    read = f"{counted(report.entries, 'entry', 'entries')} in {counted(len(report.files), 'file')}"
     became = f"{report.distinct:,} distinct + {len(report.repeats):,} repeated + {len(report.skipped):,} skipped"
     _say(f"{read} = {became}")
-    for label, value in _figures(report).items():
-        _say(f"  {label:<16} {value}")
+    if report.entries:
+        _show_figures(report)
     for group in report.near[:most]:
         _say(f"near {group.similarity:.2f}  {_members(group)}")
     _tell_more(len(report.near), most, "groups of near-duplicates")
@@ -102,20 +102,25 @@ def _show(report: "Report", most: int | None) -> None:
         err().print(plain(f"written to {report.written}"), style="dim", markup=False, soft_wrap=True)
 
 
+def _show_figures(report: "Report") -> None:
+    for label, value in _figures(report).items():
+        _say(f"  {label:<16} {value}")
+
+
 def _figures(report: "Report") -> dict[str, str]:
     same = sum(group.same_words for group in report.near)
     alike = len(report.near) - same
     figures = {
-        "distinct": f"{_count(report.probes, 'probe')} + {_count(report.variants, 'variant')}",
+        "distinct": f"{counted(report.probes, 'probe')} + {counted(report.variants, 'variant')}",
         "repeated": f"{report.repeats_inside:,} inside a file, {report.repeats_across:,} across files",
-        "near-duplicates": f"{_count(same, 'group')} with the same words, {_count(alike, 'group')} with a Jaccard "
+        "near-duplicates": f"{counted(same, 'group')} with the same words, {counted(alike, 'group')} with a Jaccard "
         f"similarity of at least {report.threshold:g} in runs of three words",
-        "ids": f"{report.reused_ids:,} used for different texts, {_count(len(report.renamed), 'probe')} renamed; "
+        "ids": f"{report.reused_ids:,} used for different texts, {counted(len(report.renamed), 'probe')} renamed; "
         f"{report.without_id:,} without",
-        "domains": f"{report.domains:,}; {_count(report.without_domain, 'probe')} without",
-        "originals": f"{_count(report.without_original, 'probe')} whose own text is in no file",
-        "prompts": f"{_count(report.without_prompt, 'entry', 'entries')} without; "
-        f"{_count(report.with_response, 'text')} with an answer",
+        "domains": f"{report.domains:,}; {counted(report.without_domain, 'probe')} without",
+        "originals": f"{counted(report.without_original, 'probe')} whose own text is in no file",
+        "prompts": f"{counted(report.without_prompt, 'entry', 'entries')} without; "
+        f"{counted(report.with_response, 'text')} with an answer",
         "languages": f"{_ranking(report.languages)} ({report.guessed_languages:,} guessed)",
         "scripts": _ranking(report.scripts),
     }
@@ -179,10 +184,6 @@ def _members(group: "NearGroup") -> str:
 def _ranking(counts: Mapping[str, int]) -> str:
     named = [f"{name} {count:,}" for name, count in list(counts.items())[:_MOST_NAMED]]
     return ", ".join([*named, f"{len(counts) - _MOST_NAMED} more"] if len(counts) > _MOST_NAMED else named) or "none"
-
-
-def _count(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _say(line: str) -> None:

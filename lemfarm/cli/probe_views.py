@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lemfarm.cli.shared import err, out, show_table
+from lemfarm.cli.shared import counted, err, out, plain, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,25 +27,25 @@ def show_lines(lines: "Sequence[ProbeLine]") -> None:
     table.add_column("begins", overflow="fold")
     for line in lines:
         cells = (line.id, line.domain, str(line.variants), str(line.words), line.begins)
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, map(plain, cells)))
     show_table(table)
 
 
 def show_details(probe: "ProbeDetails") -> None:
     """All of one probe."""
-    from rich.markup import escape
     from rich.text import Text
 
     console = out()
-    console.print(f"[bold]{escape(probe.id)}[/]  {escape(probe.domain)}", emoji=False)
-    console.print(f"[dim]{escape(probe.place)}, phase {escape(probe.phase)}[/]", soft_wrap=True, emoji=False)
+    console.print(Text.assemble((plain(probe.id), "bold"), f"  {plain(probe.domain)}"), soft_wrap=True)
+    console.print(Text(plain(f"{probe.place}, phase {probe.phase}"), style="dim"), soft_wrap=True)
     for name, value in probe.fields.items():
-        console.print(Text.assemble((name, "dim"), " ", str(value)), soft_wrap=True)
+        console.print(Text.assemble((plain(name), "dim"), f" {plain(str(value))}"), soft_wrap=True)
     for wording in probe.variants:
-        console.print(f"\n[bold cyan]{wording.position} {escape(wording.kind)}[/]  [dim]{_measures(wording)}[/]")
+        head = (f"\n{wording.position} {plain(wording.kind)}", "bold cyan")
+        console.print(Text.assemble(head, (f"  {_measures(wording)}", "dim")), soft_wrap=True)
         for turn in wording.messages:
             role = "" if len(wording.messages) == 1 else f"{turn['role']} "
-            console.print(Text.assemble((role, "dim"), turn["content"]), soft_wrap=True)
+            console.print(Text.assemble((role, "dim"), _plain_lines(turn["content"])), soft_wrap=True)
 
 
 def show_coverage(found: "Coverage") -> None:
@@ -54,12 +54,14 @@ def show_coverage(found: "Coverage") -> None:
 
     table = _table(*found.by, numbers=("probes", "texts", *found.kinds, _WORDS))
     for cell in (*found.cells, found.total):
-        table.add_row(*map(Text, _coverage_row(cell, found.kinds)), style="bold" if cell is found.total else "")
+        table.add_row(
+            *map(Text, map(plain, _coverage_row(cell, found.kinds))), style="bold" if cell is found.total else ""
+        )
     show_table(table)
     for spot in found.thin:
-        out().print(Text.assemble(("thin ", "yellow"), _thin_text(spot)), soft_wrap=True)
+        out().print(Text.assemble(("thin ", "yellow"), plain(_thin_text(spot))), soft_wrap=True)
     if found.empty_cells:
-        out().print(Text.assemble(("nothing at all ", "yellow"), f"in {_empty_text(found)}"), soft_wrap=True)
+        out().print(Text.assemble(("nothing at all ", "yellow"), plain(f"in {_empty_text(found)}")), soft_wrap=True)
 
 
 def show_findings(library: "Library", findings: "Sequence[Finding]") -> None:
@@ -68,13 +70,13 @@ def show_findings(library: "Library", findings: "Sequence[Finding]") -> None:
 
     for finding in findings:
         probe = f"{finding.probe}: " if finding.probe else ""
-        parts = (f"{finding.place}: ", (finding.rule, "yellow"), f": {probe}{finding.problem}")
+        parts = (plain(f"{finding.place}: "), (finding.rule, "yellow"), plain(f": {probe}{finding.problem}"))
         out().print(Text.assemble(*parts), soft_wrap=True)
     counts = Counter(finding.rule for finding in findings)
     told = ", ".join(f"{rule} {count:,}" for rule, count in counts.most_common())
-    verdict = f"[red]{_count(len(findings), 'problem')}[/] ({told})" if findings else "[green]ok[/]"
+    verdict = f"[red]{counted(len(findings), 'problem')}[/] ({told})" if findings else "[green]ok[/]"
     texts = sum(len(held.probe.variants) for held in library.probes)
-    out().print(f"{verdict}: {_count(len(library.probes), 'probe')}, {_count(texts, 'text')}", soft_wrap=True)
+    out().print(f"{verdict}: {counted(len(library.probes), 'probe')}, {counted(texts, 'text')}", soft_wrap=True)
 
 
 def tell_problems(library: "Library") -> None:
@@ -83,13 +85,9 @@ def tell_problems(library: "Library") -> None:
 
     remarks = (*library.unreadable, *library.problems)
     for remark in remarks[:_TOLD]:
-        err().print(Text.assemble(("not read", "yellow"), f" {remark.place}: {remark.text}"), soft_wrap=True)
+        err().print(Text.assemble(("not read", "yellow"), plain(f" {remark.place}: {remark.text}")), soft_wrap=True)
     if len(remarks) > _TOLD:
         err().print(f"[yellow]and {len(remarks) - _TOLD:,} more;[/] `lemfarm probes check` has all", soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(*words: str, numbers: "Sequence[str]" = ()) -> "Table":
@@ -100,8 +98,12 @@ def _table(*words: str, numbers: "Sequence[str]" = ()) -> "Table":
     for title in words:
         table.add_column(Text(title), overflow="fold", no_wrap=title == words[0])
     for title in numbers:
-        table.add_column(Text(title), justify="right")
+        table.add_column(Text(plain(title)), justify="right")
     return table
+
+
+def _plain_lines(text: str) -> str:
+    return "\n".join(map(plain, text.splitlines()))
 
 
 def _measures(wording: "WordingDetails") -> str:
@@ -119,10 +121,10 @@ def _coverage_row(cell: "Cell", kinds: "Sequence[str]") -> list[str]:
 def _thin_text(spot: "ThinSpot") -> str:
     what, others = (f"of kind {spot.kind}", "kinds here") if spot.kind else ("in all", "cells")
     usual = f"half of {spot.median:g}, the median of the {others}"
-    return f"{' / '.join(spot.key)}: {_count(spot.count, 'text')} {what}, below {usual}"
+    return f"{' / '.join(spot.key)}: {counted(spot.count, 'text')} {what}, below {usual}"
 
 
 def _empty_text(found: "Coverage") -> str:
     shown = "; ".join(" / ".join(key) for key in found.empty[:_TOLD])
     more = found.empty_cells - _TOLD
-    return shown if more <= 0 else f"{shown}; and {_count(more, 'combination')} more"
+    return shown if more <= 0 else f"{shown}; and {counted(more, 'combination')} more"

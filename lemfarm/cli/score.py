@@ -1,7 +1,9 @@
 """`score`, `rescore`, `scorers list|calibrate`. Twins: `lemfarm.scoring`, `producer.stored_scores`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from lemfarm.cli.shared import BrokerOption, DatabaseOption, Farm, HomeOption, J
 if TYPE_CHECKING:
     from lemfarm.errors import InputError
     from lemfarm.scoring.calibration import Pair
+    from lemfarm.scoring.explain import Explanation
     from lemfarm.scoring.files import FileReport
 
 scorers_app = typer.Typer(help="The scorers: what there is, and how their thresholds compare.", no_args_is_help=True)
@@ -83,13 +86,14 @@ def rescore(
 
     Nothing is written. Lines that are no A/B record are named and left out; the exit code is then 2.
     """
-    from lemfarm.cli.score_views import bytes_bar, show_comparison, show_problems
+    from lemfarm.cli.score_pair_views import show_comparison
+    from lemfarm.cli.score_views import bytes_bar, show_problems
     from lemfarm.scoring.comparison import compare_file
     from lemfarm.scoring.lines import check_inputs
 
     check_inputs(files)
     found = []
-    for file in files:
+    for file in dict.fromkeys(files):
         with bytes_bar(f"scoring {file}") as bar:
             found.append(compare_file(file, scorer, bar))
     if as_json:
@@ -132,7 +136,8 @@ def calibrate(
     Scores of the current version are read from the records, or from the run; others are computed. Shows how far the
     two agree, and says when the threshold should not be trusted.
     """
-    from lemfarm.cli.score_views import show_calibration, show_problems
+    from lemfarm.cli.score_pair_views import show_calibration
+    from lemfarm.cli.score_views import show_problems
     from lemfarm.scoring.calibration import calibrate as compute
 
     if run is None:
@@ -159,11 +164,11 @@ def _score_files(
     as_json: bool,
 ) -> None:
     from lemfarm.cli.score_views import bytes_bar, show_explanation, show_problems, show_summary
-    from lemfarm.scoring.explain import Explanation
     from lemfarm.scoring.files import score_files
 
     explanations: list[Explanation] = []
-    tell = explanations.append if as_json else show_explanation
+    show = partial(_show_while_read, show_explanation) if out else show_explanation
+    tell = explanations.append if as_json else show
     with bytes_bar("scoring", hidden=explain) as bar:
         found = score_files(
             files,
@@ -181,6 +186,13 @@ def _score_files(
         show_summary(found, out)
     show_problems(found.files)
     _end(found.bad_lines)
+
+
+def _show_while_read(show: "Callable[[Explanation], None]", explanation: "Explanation") -> None:
+    """Whoever reads may have seen enough (`| head`), which rich ends the program for: the file is still to be written.
+    What is printed after that goes nowhere."""
+    with suppress(SystemExit):
+        show(explanation)
 
 
 def _score_run(farm: Farm, run: str, scorers: list[str], jobs: int | None, as_json: bool) -> None:

@@ -127,6 +127,11 @@ def size(amount: int) -> str:
     return f"{value:,.1f} TiB"
 
 
+def counted(number: int, one: str, more: str = "") -> str:
+    """A number with its noun: 1 probe, 2,000 probes, 3 entries (`more` where an `s` does not do)."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 def plain(text: str) -> str:
     """One line that cannot steer a terminal: a line feed is shown as an arrow, other control characters as dots."""
     return "".join(mark if mark.isprintable() else "↵" if mark == "\n" else "·" for mark in text)
@@ -136,7 +141,7 @@ def fail(error: "LemfarmError") -> int:
     """Tell an error and return its exit code."""
     console = err()
     for line in str(error).splitlines():
-        console.print(f"[bold red]error[/] {_escaped(line)}", soft_wrap=True)
+        console.print(f"[bold red]error[/] {_escaped(plain(line))}", soft_wrap=True)
     return error.exit_code
 
 

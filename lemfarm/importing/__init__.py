@@ -5,7 +5,6 @@ which texts are the same and belong together (`grouping`), what is nearly the sa
 (`languages`); then the file (`output`) and the account of it all (`report`).
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,7 @@ from lemfarm.importing.output import probe_file
 from lemfarm.importing.report import FileCounts, Reading, Report, describe_texts, make_report
 from lemfarm.importing.sources import Source, Sources, find_sources
 from lemfarm.json_entries import Fault
+from lemfarm.output_files import check_output
 from lemfarm.similarity import DEFAULT_THRESHOLD
 from lemfarm.text_files import printable
 
@@ -47,11 +47,11 @@ def import_probes(
     Files of probe sets lie under `root`, else beside the set. Texts whose runs of three words have a Jaccard similarity
     of at least `threshold` are reported as near-duplicates; nothing is removed but exact repeats. What cannot be read
     is in the report, not raised. Nothing is written when no probe was found. Raises InputError for an `out` that is one
-    of the inputs, or that holds something else and may not be replaced, and NoSpace if it cannot be written.
+    of the inputs, is no file, or holds something else and may not be replaced, and NoSpace if it cannot be written.
     """
     sources = find_sources(map(Path, paths), root=root, out=out)
-    if out is not None and os.path.realpath(out) in sources.found:
-        raise InputError(f"{printable(out)} is one of the files to read: write to another one with --out")
+    if out is not None:
+        check_output(out, (source.path for source in sources.found.values()))
     tell = progress or _silent
     reading = _read_all(sources, unit, tell)
     gathered = gather(reading.wordings)

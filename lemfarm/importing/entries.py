@@ -9,7 +9,7 @@ from lemfarm.dialogue import Message
 from lemfarm.identity import content_hash
 from lemfarm.importing import spellings
 from lemfarm.importing.spellings import Refused
-from lemfarm.json_entries import Entry
+from lemfarm.json_entries import Entry, kind_of
 from lemfarm.probes import ORIGINAL
 from lemfarm.text_files import stray_bytes
 from lemfarm.wording import same_text
@@ -98,8 +98,7 @@ def _fields_of(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"prompt": value}
     if not isinstance(value, dict):
-        names = {list: "a list", bool: "true or false", type(None): "null"}
-        raise Refused(f"{names.get(type(value), 'a number')}, not an object or a text")
+        raise Refused(f"{kind_of(value)}, not an object or a text")
     return dict(value)
 
 

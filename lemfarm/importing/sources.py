@@ -9,7 +9,7 @@ from typing import Any
 
 from lemfarm.importing.entries import Left, refuse_unstorable
 from lemfarm.importing.spellings import Refused
-from lemfarm.text_files import decode_marking, printable
+from lemfarm.text_files import decode_marking, is_so, printable
 from lemfarm.yaml_places import read_yaml
 
 JSON_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
@@ -56,7 +56,7 @@ def find_sources(paths: Iterable[Path], *, root: Path | None, out: Path | None) 
     the set. What stands at `out` is not read as a part of a folder: it is an earlier result."""
     sources = Sources()
     for path in paths:
-        if path.is_dir():
+        if is_so(path.is_dir):
             _add_folder(path, root, out, sources)
         else:
             _add_file(path, root, sources)
@@ -72,7 +72,7 @@ def _add_folder(folder: Path, root: Path | None, out: Path | None, sources: Sour
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(parent, name)
             result = out is not None and os.path.realpath(path) == os.path.realpath(out)
-            if path.suffix.lower() in _READ_SUFFIXES and _is_file(path) and not result:
+            if path.suffix.lower() in _READ_SUFFIXES and is_so(path.is_file) and not result:
                 _add_file(path, root, sources)
             else:
                 sources.ignored.append(printable(path))
@@ -116,18 +116,11 @@ def _add_set(path: Path, root: Path, name: str, described: Any, sources: Sources
         return
     for file in files:
         found = root / file
-        if _is_file(found):
+        if is_so(found.is_file):
             sources.add(Source(found, {**_region(found), **given}, name))
         else:
             hint = "there is no such file (--root names the folder that a set's files lie under)"
             sources.unreadable.append(Left(f"{printable(path)}: sets.{name}: {printable(found)}", hint))
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _region(path: Path) -> dict[str, Any]:

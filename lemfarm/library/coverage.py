@@ -74,6 +74,7 @@ class Coverage:
 
 def coverage(library: Library, by: Sequence[str] = ("domain", "language")) -> Coverage:
     """Count a library that has probes. Raises InputError for something it cannot be counted by."""
+    by = tuple(dict.fromkeys(by))
     unknown = [name for name in by if name not in BY]
     if unknown or not by:
         raise InputError(f"probes cannot be counted by {unknown[0] if unknown else 'nothing'}: {', '.join(BY)}")
@@ -85,7 +86,7 @@ def coverage(library: Library, by: Sequence[str] = ("domain", "language")) -> Co
     values = [sorted({key[position] for key in groups}) for position in range(len(by))]
     empty = (key for key in product(*values) if key not in groups)
     return Coverage(
-        by=tuple(by),
+        by=by,
         kinds=kinds,
         cells=cells,
         total=_cell(("all",) * len(by), library.probes),

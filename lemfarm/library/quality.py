@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from lemfarm.errors import InputError
 from lemfarm.library import overlap, rules
@@ -83,6 +84,7 @@ def _findings(library: Library, wanted: frozenset[str], limits: Limits) -> Itera
             yield from (Finding(held.place, name, held.probe.id, problem) for problem in judge(held))
 
 
-def _file_and_line(place: str) -> tuple[str, int]:
+def _file_and_line(place: str) -> tuple[str, float]:
+    """What concerns a whole file comes after its lines: `and 3 more problems`."""
     file, _, line = place.rpartition(":")
-    return (file, int(line)) if line.isdecimal() else (place, 0)
+    return (file, int(line)) if line.isdecimal() else (place, inf)

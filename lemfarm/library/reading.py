@@ -11,6 +11,7 @@ import yaml
 
 from lemfarm.errors import InputError, ProbeError
 from lemfarm.probes import Probe, Variant, read_probe_file
+from lemfarm.text_files import is_so
 
 UNSTATED = "unstated"
 """What a probe counts as where no field says it: nothing here guesses a language or a region from the text."""
@@ -125,7 +126,7 @@ def read_some(paths: Iterable[Path]) -> Library:
 
 
 def _sources(path: Path) -> Iterator[_Source]:
-    if path.is_dir():
+    if is_so(path.is_dir):
         yield from _below(path)
     elif path.suffix.lower() in _SETS_SUFFIXES:
         yield from _sets(path)
@@ -201,7 +202,7 @@ def _first(path: Path, remarks: list[Remark]) -> list[Remark]:
 
 def _excuse_files(paths: Iterable[Path], sources: Iterable[_Source]) -> list[Path]:
     """In the folders that were named, and in those in which probe files lie."""
-    folders = [*filter(Path.is_dir, paths), *(source.path.parent for source in sources)]
+    folders = [*(path for path in paths if is_so(path.is_dir)), *(source.path.parent for source in sources)]
     beside = {(folder / EXCUSED_FILE).resolve(): folder / EXCUSED_FILE for folder in folders}
     return [path for path in beside.values() if path.is_file()]
 

@@ -102,8 +102,8 @@ class Times:
         return self.factor * self.count(text)
 
     def places(self, text: Text) -> Iterator[tuple[int, int]]:
-        """The places of the count, each once."""
-        return places_of(self.count, text)
+        """The places of the count, each as often as it counts."""
+        return (place for place in places_of(self.count, text) for _ in range(self.factor))
 
 
 class Sum:

@@ -20,7 +20,8 @@ _TOLERANCE = 0.01
 
 
 class Gsm8k:
-    """Compares with an expected answer and cannot score before it is told which: `against(expected)`."""
+    """Whether the number that an answer to a sum ends in is the right one. Cannot score before it is told which that
+    is: `against(expected)`."""
 
     name = "gsm8k"
     version = "1"

@@ -71,7 +71,10 @@ def _signals(strip: Callable[[str], str], split: Callable[[str], list[str]], wor
 
 
 class Tier1(WeightedScorer):
-    """The Python script's score. Its counts had no published names; they go by those of `v1` for the same ideas."""
+    """A rough first sieve of many answers, as the Python script has it; its gate is "above 0".
+
+    Its counts had no published names; they go by those of `v1` for the same ideas.
+    """
 
     name = "tier1"
     version = "1"
@@ -87,7 +90,7 @@ class Tier1(WeightedScorer):
 
 
 class Tier1Go(Tier1):
-    """The Go program's score."""
+    """The same sieve as the Go program has it."""
 
     name = "tier1-go"
     signals = _signals(go_text.trim, go_text.fields, words_left_out=0)

@@ -64,7 +64,7 @@ _BROKEN = AtMost(1, Sum(_is_short, anywhere(*BROKEN_MARKS, ignore_case=False)))
 
 
 class V1(WeightedScorer):
-    """The scorer of the first tables; its eight counts go by their published names."""
+    """The scorer of the first published tables ("LEK score"); its eight counts go by their published names."""
 
     name = "v1"
     version = "1"

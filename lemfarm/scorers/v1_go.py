@@ -68,7 +68,7 @@ _BROKEN = AtMost(1, Sum(_is_short, anywhere(*BROKEN_MARKS, ignore_case=False)))
 
 
 class V1Go(WeightedScorer):
-    """The Go programs' scorer; the names and weights of `v1`."""
+    """The same score as the Go programs count it; the names and weights of `v1`."""
 
     name = "v1-go"
     version = "1"

@@ -102,7 +102,8 @@ def _empty_or_broken(text: Text) -> int:
 
 
 class V2(WeightedScorer):
-    """The benchmark scorer; its fourteen counts go by their published names."""
+    """The benchmark scorer, for evaluation next to the published "v2" tables; its fourteen counts go by their published
+    names."""
 
     name = "v2"
     version = "1"

@@ -132,7 +132,7 @@ def _plain(answer: str) -> str:
 
 
 class V2Long(WeightedScorer):
-    """The scorer for long answers; the fourteen names of `v2`, with its weights and caps."""
+    """The scorer for long answers, up to 8,000 words; the fourteen names of `v2`, with its weights and caps."""
 
     name = "v2-long"
     version = "1"

@@ -8,6 +8,7 @@ say how far it is the same ones. The interval is a bootstrap over probes, as eve
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,10 @@ class Calibration:
 def calibrate(pairs: Sequence[Pair], at_least: float, *, seed: int = 0, resamples: int = RESAMPLES) -> Calibration:
     """Find the threshold of the second scorer that lets as many pass as `at_least` of the first.
 
-    Raises InputError when there is no pair.
+    Raises InputError for a threshold that is no number, and when there is no pair.
     """
+    if not isfinite(at_least):
+        raise InputError(f"a threshold is a number, not {at_least}.")
     if not pairs:
         raise InputError("no answer has both scores, so there is nothing to compare.")
     ordered = _Ordered.of(pairs, at_least)

@@ -75,14 +75,15 @@ def _points(signal: Signal | None, count: float) -> float | None:
 
 def _places(score: Score, answer: str, weighted: dict[str, Signal]) -> tuple[Place, ...]:
     """Hits in the order of the text. A signal may count more than it has places for (paragraphs are blank lines and
-    one) or less (of some markers only the first few count), so a hit is worth what it lifts the count by, if at all."""
+    one) or less (of some markers only the first few count), so a hit is worth what it lifts the count by, if at all. A
+    hit that counts twice is there twice, and told once."""
     hits = score.hits
     places = Counter(hit.signal for hit in hits)
     reached = {name: max(0.0, score.signals.get(name, 0.0) - number) for name, number in places.items()}
     found = []
-    for hit in hits:
+    for hit, times in Counter(hits).items():
         before = reached[hit.signal]
-        reached[hit.signal] = min(before + 1, score.signals.get(hit.signal, 0.0))
+        reached[hit.signal] = min(before + times, score.signals.get(hit.signal, 0.0))
         found.append(_place(hit, answer, _worth(weighted.get(hit.signal), before, reached[hit.signal])))
     return tuple(found)
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from lemfarm.output_files import check_output, whole_file
 from lemfarm.scorers import get_scorer
 from lemfarm.scoring.chunk_scores import ChunkScores, Wanted, score_chunk
 from lemfarm.scoring.expected import read_expected
 from lemfarm.scoring.explain import Explanation
-from lemfarm.scoring.lines import check_inputs, read_chunks, total_bytes
-from lemfarm.scoring.output import check_output, whole_file
+from lemfarm.scoring.lines import STDIN, check_inputs, read_chunks, total_bytes
 from lemfarm.scoring.processes import map_in_order
 from lemfarm.scoring.summary import SummaryRow, Tally
 
@@ -84,7 +84,7 @@ def score_files(
         chunks = scored_chunks(files, wanted, processes, on_progress)
         write = None
         if out is not None:
-            check_output(out, files)
+            check_output(out, (Path(file) for file in files if file != STDIN))
             write = stack.enter_context(whole_file(out))
         for chunk in chunks:
             reports[chunk.file].add(chunk)
@@ -100,12 +100,12 @@ def score_files(
 def scored_chunks(
     files: Sequence[str], wanted: Wanted, processes: int = 1, on_progress: Progress | None = None
 ) -> Iterator[ChunkScores]:
-    """The files chunk by chunk, in their order, as `score_files` reads them. Raises InputError before anything is read
-    for files and scorers that do not exist."""
+    """The files chunk by chunk, in their order, as `score_files` reads them; one that is named twice is read once.
+    Raises InputError before anything is read for files and scorers that do not exist."""
     check_inputs(files)
     for name in wanted.scorers:
         get_scorer(name)
-    return _scored(files, wanted, processes, on_progress)
+    return _scored(tuple(dict.fromkeys(files)), wanted, processes, on_progress)
 
 
 def _scored(

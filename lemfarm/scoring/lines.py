@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemfarm.errors import InputError
-from lemfarm.text_files import encoding_of
+from lemfarm.text_files import encoding_of, is_so
 
 STDIN = "-"
 """The name of a file that means standard input."""
@@ -73,7 +73,7 @@ def read_chunks(files: Sequence[str]) -> Iterator[Chunk]:
 
 
 def _check_readable(path: Path) -> None:
-    if path.is_dir():
+    if is_so(path.is_dir):
         raise InputError(f"{path} is a folder: name its files, such as {path}/*.jsonl.")
     try:
         if path.is_file():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from lemfarm.json_entries import kind_of, parse
 from lemfarm.probes import NO_DOMAIN
 from lemfarm.scorers import EXPECTED_KEY
 
@@ -108,15 +109,13 @@ def number_of(value: Any) -> float | None:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode(), parse_constant=_refuse_constant)
+        value = parse(line.decode())
     except UnicodeDecodeError as error:
         raise BadLine(f"not UTF-8 (byte 0x{line[error.start]:02x} at {error.start + 1})") from error
-    except json.JSONDecodeError as error:
-        raise BadLine(f"not JSON: {error.msg} (column {error.colno}){_hint(line)}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadLine(f"not JSON: {error}") from error
+    except ValueError as error:
+        raise BadLine(f"{error}{_hint(line)}") from error
     if not isinstance(value, dict):
-        raise BadLine(f"a record is a JSON object, this is {_kind_of(value)}")
+        raise BadLine(f"a record is a JSON object, this is {kind_of(value)}")
     return value
 
 
@@ -138,7 +137,7 @@ def _answers(data: dict[str, Any]) -> tuple[list[Answered], list[str]]:
     if "messages" in data:
         return _dialogue(data["messages"], data)
     if "response" in data:
-        return [], [f"`response` is {_kind_of(data['response'])}, not a text"]
+        return [], [f"`response` is {kind_of(data['response'])}, not a text"]
     return [], ["no answer: a record has a `response`, `messages`, `conditions` or `training`"]
 
 
@@ -156,13 +155,13 @@ def _conditions(conditions: dict[str, Any], prompt: str) -> tuple[list[Answered]
 def _dialogue(turns: Any, holder: dict[str, Any]) -> tuple[list[Answered], list[str]]:
     """The last assistant turn, which answers the last user turn before it."""
     if not isinstance(turns, list):
-        return [], [f"`messages` is {_kind_of(turns)}, not a list of turns"]
+        return [], [f"`messages` is {kind_of(turns)}, not a list of turns"]
     last = next((place for place in reversed(range(len(turns))) if _role(turns[place]) == "assistant"), None)
     if last is None:
         return [], ["`messages` has no assistant turn"]
     text = turns[last].get("content")
     if not isinstance(text, str):
-        return [], [f"the `content` of its last assistant turn is {_kind_of(text)}, not a text"]
+        return [], [f"the `content` of its last assistant turn is {kind_of(text)}, not a text"]
     return [Answered("", _last_question(turns[:last]), text, holder)], []
 
 
@@ -188,7 +187,7 @@ def _refuse_foreign_scores(answers: list[Answered], faults: list[str]) -> None:
     for answered in list(answers):
         found = answered.holder.get(SCORES_KEY)
         if found is not None and not isinstance(found, dict):
-            faults.append(f"`{SCORES_KEY}` is {_kind_of(found)}, not an object by scorer: rename that key")
+            faults.append(f"`{SCORES_KEY}` is {kind_of(found)}, not an object by scorer: rename that key")
             answers.remove(answered)
 
 
@@ -206,13 +205,3 @@ def _text_of(value: Any) -> str | None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _kind_of(value: Any) -> str:
-    """A JSON value's type in words a person uses."""
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

@@ -33,6 +33,7 @@ ON_A_MAC = "needs a Mac with the model, and days"
 ONLINE = "needs the network"
 SEVERAL = "needs a head node; tests/integration covers joining, services and compose.yaml"
 NEEDS_A_RUN = "needs the Mac campaign's run; its options are checked, the verb is run on the simulated one"
+YOUR_FILES = "names files of the reader's, and writes one; the verb's own tests cover it"
 CHANGES_A_RUN = "acts on workers or failures that the run here has none of; its own tests cover it"
 
 NOT_RUN: Mapping[str, str] = {
@@ -60,6 +61,12 @@ NOT_RUN: Mapping[str, str] = {
     "lemfarm samples show 1cc6a0e8": "an id of nobody's; shown ids are tried below",
     "lemfarm samples show 1cc6a0e8 --json": "an id of nobody's; shown ids are tried below",
     "lemfarm logs --follow": "never ends",
+    "lemfarm scorers calibrate --run lek-27b --from v2-distill --at-least 24 --to v2-long": NEEDS_A_RUN,
+    "lemfarm probes import seeds P01-P20.json lem-prompts.jsonl --out probes.jsonl": YOUR_FILES,
+    "lemfarm probes rephrase my-probes.jsonl --config configs/lek-27b.yaml --out my-probes-rephrased.jsonl": ON_A_MAC,
+    "lemfarm probes rephrase my-probes-rephrased.jsonl --config configs/lek-27b.yaml --out my-probes-second.jsonl": (
+        ON_A_MAC
+    ),
     "lemfarm workers drain mac-2": CHANGES_A_RUN,
     "lemfarm workers forget mac-3": CHANGES_A_RUN,
     "lemfarm requeue --failed": CHANGES_A_RUN,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.json_entries import MOST_FAULTS, Entry, Fault, entries_of, forgiving_entries, line_entries
+from lemfarm.json_entries import MOST_FAULTS, Entry, Fault, entries_of, forgiving_entries, line_entries, parse
 
 FILE = Path("f")
 Found = list[tuple[int, Any]]
@@ -54,8 +54,24 @@ def test_a_bad_line_costs_that_line() -> None:
 def test_lines_know_their_faults() -> None:
     assert list(line_entries(FILE, '1\n{"a"\n')) == [
         Entry("f:1", 1),
-        Fault("f:2", "not JSON: Expecting ':' delimiter: line 1 column 5 (char 4)"),
+        Fault("f:2", "not JSON: Expecting ':' delimiter (column 5)"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "not JSON: nested too deeply"),
+        ("9" * 5_000, "not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
+        ("-Infinity", "not JSON: -Infinity is not a JSON value"),
+    ],
+)
+def test_what_python_says_to_programmers_is_left_out(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        parse(text)
+    assert str(refused.value) == said
+    assert forgiving(text)[1][0][1] == f"{said}; the rest is not read"
+    assert strict(text if text[0] == "[" else f"[{text}]")[1] == [f"f:1: {said}"]
 
 
 def test_a_fault_in_an_array_costs_the_rest_where_files_should_be_whole() -> None:
@@ -100,7 +116,7 @@ def test_what_is_no_json_at_all_is_given_up_in_the_end() -> None:
 def test_deep_nesting_is_a_fault() -> None:
     entries, faults = forgiving('[\n{"a": ' + "[" * 100_000 + '\n{"b": 1}]')
     assert entries == [(3, {"b": 1})]
-    assert faults[0][0] == 2 and "recursion" in faults[0][1]
+    assert faults[0][0] == 2 and "nested too deeply" in faults[0][1]
 
 
 JSON = st.recursive(

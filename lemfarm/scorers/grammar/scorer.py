@@ -13,9 +13,9 @@ from lemfarm.scorers.grammar.tokens import Kind, places, tokenise
 
 
 class Grammar:
-    """LEM's "grammar v3" (go-i18n `reversal` of February 2026) in warm mode, for English.
+    """LEM's "grammar v3" in warm mode, the mode of its gate at 40: variety of English verbs, tenses and nouns.
 
-    Warm is the mode of `lem gen distill` and of its gate at 40. That gate passes nearly every answer of an
+    That is go-i18n `reversal` of February 2026, as `lem gen distill` uses it. The gate passes nearly every answer of an
     instruction-tuned model; it stops degenerate and very short texts.
     """
 
@@ -38,7 +38,7 @@ class Grammar:
 
 
 class ColdGrammar(Grammar):
-    """The same in cold mode, the mode of LEM's scorer program: without the locale file's words.
+    """LEM's "grammar v3" in cold mode, the mode of its scorer program: without the locale file's words.
 
     In a fresh process the original does not know articles before the first word that a suffix rule has a candidate for.
     Here they are known from the start, so that a text has one score, whatever was scored before it.

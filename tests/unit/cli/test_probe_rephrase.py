@@ -208,8 +208,8 @@ def test_dialogues_are_named_and_left_as_they_are(ground: Ground, say: Say) -> N
     [
         ((), {"probes": "nowhere.jsonl"}, "nowhere.jsonl: there is no such file"),
         ((), {"config": "nowhere.yaml"}, "nowhere.yaml: cannot be read"),
-        ((), {"out": "library.jsonl"}, "is one of the files to rephrase"),
-        ((), {"out": "nowhere/out.jsonl"}, "a folder that exists"),
+        ((), {"out": "library.jsonl"}, "is read and cannot be written"),
+        ((), {"out": "nowhere/out.jsonl"}, "there is no folder"),
         ((), {"out": "probes.jsonl"}, "was not written by run rephrase-probes"),
         (("--run", "a b"), {}, "--run 'a b': a name begins with a letter or digit"),
         (("--set", "sampling"), {}, "write KEY=VALUE"),

@@ -110,6 +110,18 @@ def test_no_such_probe_or_too_many(say: Say, good: Path, name: str, part: str) -
     assert (ran.code, part in ran.err, ran.out) == (2, True, "")
 
 
+@pytest.mark.parametrize("words", [("list",), ("show", "P1"), ("coverage",), ("check",)])
+def test_no_file_steers_a_terminal(words: tuple[str, ...], say: Say, tmp_path: Path) -> None:
+    red = "\x1b[31m"
+    fields = {"id": f"P1{red}", "domain": red, "note": red, red: 1}
+    variants = [{"kind": red, "prompt": f"Over the the hill.\n{red}"}]
+    lines = [line("P1", prose(1)) | fields | {"variants": variants}, {"id": f"P3{red}"}]
+    file = write(tmp_path / "a.jsonl", lines)
+    ran = say(words[0], file, *words[1:])
+    assert red not in ran.out + ran.err
+    assert "·[31m" in ran.out
+
+
 def test_coverage_counts_by_what_is_asked(say: Say, good: Path) -> None:
     lines = say("coverage", good, "--by", "phase, domain").out.splitlines()
     assert [row.split()[:4] for row in lines[1:4]] == [
@@ -206,3 +218,9 @@ def test_a_file_that_gives_no_probe_is_bad_input_and_the_others_are_judged(say: 
 def test_an_unknown_rule_names_the_known_ones(say: Say, good: Path, rule: str) -> None:
     ran = say("check", good, "--rule", rule)
     assert (ran.code, "one of reading, ids, duplicates" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["list", "check", "coverage", "import"])
+def test_a_text_in_place_of_a_file_is_bad_input(verb: str, say: Say) -> None:
+    ran = say(verb, "How are you? " * 500)
+    assert (ran.code, "File name too long" in ran.out + ran.err) == (2, True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,37 @@ def test_explanations_for_programs(answers: Path, capsys: pytest.CaptureFixture[
     assert {"signal", "start", "end", "before", "text", "after", "points"} == first["hits"][0].keys()
 
 
+def test_a_file_that_is_named_twice_is_read_once(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = lemfarm(capsys, "score", answers, answers, "--scorer", "v2", "--json").data
+    assert ([row["n"] for row in data["totals"]], data["files"][0]["answers"]) == ([3], 3)
+    ab_file = write(answers.with_name("ab.jsonl"), [ab_record("P1", {"baseline": condition(PLAIN)})])
+    assert len(lemfarm(capsys, "rescore", ab_file, ab_file, "--json").data["files"]) == 1
+
+
+def test_a_file_without_answers_has_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = lemfarm(capsys, "score", write(tmp_path / "in.jsonl", []), "--scorer", "v2")
+    assert (ran.code, ran.out, "in.jsonl: 0 answers" in ran.err) == (0, "", True)
+
+
+def test_lines_that_are_all_named_are_not_counted_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = lemfarm(capsys, "score", write(tmp_path / "my answers.jsonl", [b"{half\n"] * 2), "--scorer", "v2")
+    assert "my answers.jsonl:2: not JSON" in ran.err
+    assert "more line" not in ran.err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(answers: Path, tmp_path: Path) -> None:
+    # Given a pipe that nobody reads any more, when explanations go into it, then --out is written all the same.
+    out = tmp_path / "out.jsonl"
+    for more in (["--explain"], ["--json"], ["--explain", "--out", str(out)]):
+        command = [sys.executable, "-m", "lemfarm", "score", str(answers), "--scorer", "v2", *more]
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+        os.close(writer)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    assert len(read(out)) == 3
+
+
 def test_right_answers_come_from_another_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write(tmp_path / "in.jsonl", [answered("#### 4", id="Q1")])
     questions = write(tmp_path / "q.jsonl", [{"id": "Q1", "question": "2 + 2?", "correct_answer": "4"}])
@@ -137,6 +169,7 @@ def test_standard_input_is_read(answers: Path) -> None:
         (["--scorer", "v2"], "name at least one file"),
         (["none.jsonl", "--scorer", "v2"], "none.jsonl cannot be read: No such file"),
         ([".", "--scorer", "v2"], "is a folder"),
+        (["x" * 5_000, "--scorer", "v2"], "cannot be read: File name too long"),
         (["in.jsonl", "--scorer", "v3"], "there is no scorer named 'v3'"),
         (["in.jsonl", "--scorer", "v2", "--out", "in.jsonl"], "is read and cannot be written"),
         (["in.jsonl", "--scorer", "v2", "--out", "no/out.jsonl"], "there is no folder"),
@@ -263,9 +296,27 @@ def test_a_threshold_is_carried_over(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert data["calibration"]["matched"]["kappa"] == 1.0
 
 
+def test_the_example_of_the_page_is_what_the_command_says(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs" / "which-scorer-do-i-use.md").read_text(encoding="utf-8")
+    command, shown = re.findall(
+        r"^```sh\nlemfarm (scorers calibrate docs/[^\n]*)\n```\n\n```\n(.*?)^```", page, re.DOTALL | re.MULTILINE
+    )[0]
+    said = lemfarm(capsys, *command.split()).out
+    assert [line.rstrip() for line in said.splitlines()] == shown.splitlines()
+
+
 def test_a_threshold_that_none_passes_is_told(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = lemfarm(capsys, "scorers", "calibrate", answers, "--from", "v2", "--at-least", 90, "--to", "v2-distill")
-    assert (ran.code, "None of 3 answers passes" in ran.out) == (0, True)
+    assert (ran.code, "None of 3 answers passes" in ran.out, "they agree at" in ran.out) == (0, True, False)
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf"])
+def test_a_threshold_is_a_number(answers: Path, threshold: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = lemfarm(capsys, "scorers", "calibrate", answers, "--from", "v2", "--at-least", threshold, "--to", "v1")
+    assert (ran.code, ran.out, f"a threshold is a number, not {threshold}" in ran.err) == (2, "", True)
 
 
 def test_answers_of_a_run_are_scored_where_needed_and_compared(

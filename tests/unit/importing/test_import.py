@@ -1,6 +1,7 @@
 """A whole import: files in, one probe file and an account of every entry out."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def test_an_existing_file_is_replaced_only_when_asked(folder: Path) -> None:
 
 def test_the_result_cannot_be_one_of_the_inputs(folder: Path) -> None:
     path = write(folder, "a.json", ROUGH)
-    with pytest.raises(InputError, match="one of the files to read"):
+    with pytest.raises(InputError, match="is read and cannot be written"):
         import_probes([path], folder / ".." / "in" / "a.json")
 
 
@@ -122,10 +123,24 @@ def test_an_earlier_result_within_a_folder_is_not_read_again(folder: Path) -> No
     assert (report.repeats_across, report.ignored) == (0, (str(out),))
 
 
-def test_a_place_that_cannot_be_written_is_told(folder: Path) -> None:
+@pytest.mark.parametrize("out", ["a.json/below/out.jsonl", "nowhere/out.jsonl", ".", "/dev/null"])
+def test_a_place_that_cannot_be_written_is_told_and_left_alone(folder: Path, out: str) -> None:
     path = write(folder, "a.json", ROUGH)
-    with pytest.raises(NoSpace, match="cannot be written"):
-        import_probes([path], path / "below" / "out.jsonl")
+    with pytest.raises(InputError, match=r"cannot be written|is not a file"):
+        import_probes([path], folder / out, replace=True)
+    assert [found.name for found in folder.iterdir()] == ["a.json"]
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path, out = write(folder, "a.json", ROUGH), write(folder.parent, "out.jsonl", "mine")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(NoSpace, match=r"out.jsonl cannot be written: No space left"):
+        import_probes([path], out, replace=True)
+    assert out.read_text() == "mine"
 
 
 def test_without_a_prompt_nothing_is_written(folder: Path) -> None:

@@ -26,6 +26,10 @@ def test_probes_wordings_and_kinds_are_counted_by_domain_and_language() -> None:
     assert (found.total.probes, found.total.texts) == (3, 7)
 
 
+def test_what_is_named_twice_is_counted_by_once() -> None:
+    assert coverage(library(held("P1")), by=["domain", "domain"]) == coverage(library(held("P1")), by=["domain"])
+
+
 def test_lengths_are_those_of_all_wordings() -> None:
     found = coverage(library(held("P1", prose(1, 30), prose(2, 50)), held("P2", prose(3, 90))))
     assert found.total.words == Lengths(30, 50, 90)

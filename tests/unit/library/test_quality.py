@@ -29,6 +29,12 @@ def test_findings_come_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_what_concerns_a_whole_file_comes_after_its_lines(tmp_path: Path) -> None:
+    found = check(read_library([write(tmp_path / "a.jsonl", ["nonsense"] * 7)]))
+    assert [one.place.rpartition(":")[2] for one in found[:-1]] == ["1", "2", "3", "4", "5"]
+    assert found[-1].problem == "and 2 more problems"
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_can_be_asked_for_alone(rule: str, tmp_path: Path) -> None:
     """One library that does something against every rule."""

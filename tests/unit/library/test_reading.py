@@ -37,7 +37,7 @@ def test_bad_lines_are_problems_beside_good_ones(tmp_path: Path) -> None:
     path = write(tmp_path / "a: odd.jsonl", [line("P1"), "nonsense", {"id": "P3"}])
     library = read_library([path])
     assert [(one.place, one.text) for one in library.problems] == [
-        (f"{path}:2", "not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (f"{path}:2", "not JSON: Expecting value (column 1)"),
         (f"{path}:3", "probe P3 has no prompt"),
     ]
     assert (len(library.probes), library.unreadable) == (1, ())

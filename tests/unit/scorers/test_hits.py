@@ -79,7 +79,11 @@ OF_V1 = [
     ("creative_form", "  The light", ["The ", "light"]),
     ("creative_form", "light and shadow and breath and silence", ["light", "shadow", "breath"]),  # three count
     ("creative_form", "one\n" * 7, []),
-    ("engagement_depth", "## A **dignity**, dignity: hash, node, key, mesh", ["##", "dignity", "hash", "node", "key"]),
+    (
+        "engagement_depth",
+        "## A **dignity**, dignity: hash, node, key, mesh",
+        ["##", "dignity", "dignity", "hash", "node", "key"],  # the first of the ethical words counts twice
+    ),
     ("engagement_depth", "ERROR ## dignity", []),
     ("degeneration", "Same. Other.  Same . Same.", ["Same", "Same"]),
     ("degeneration", "One. " + ". ".join("abcdefghi") + ". a", []),  # one of eleven is not enough

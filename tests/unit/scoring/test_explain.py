@@ -10,7 +10,7 @@ from lemfarm.scoring.records import Answered, Record
 from tests.unit.scoring.shapes import LONG, PLAIN, SHORT
 
 MARKERS = ["However", "tension", "I feel", "why?", "\n\n", "grief", "Oslo", "as an AI", "he said", "dusk", "**bold**"]
-WEIGHTED = ["v2", "v2-distill"]
+WEIGHTED = ["v2", "v2-distill", "v2-long", "v1", "v1-go", "tier1"]
 
 
 def explained(text: str, scorer: str = "v2") -> Explanation:
@@ -41,6 +41,13 @@ def test_hits_beyond_the_cap_are_shown_and_add_nothing() -> None:
     found = explained("However. " * 6 + "The rest is as plain as it can be and says no more than that, ever.")
     worth = [place.points for place in found.hits if place.signal == "nuance" and place.text == "However"]
     assert worth == [1.5, 1.5, 1.5, 1.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("scorer", ["v1", "v1-go"])
+def test_a_hit_that_counts_twice_is_told_once_and_worth_both(scorer: str) -> None:
+    found = explained("They ask for dignity, and for the mesh, and for nothing else.", scorer)
+    worth = [(place.text, place.points) for place in found.hits if place.signal == "engagement_depth"]
+    assert worth == [("dignity", 4.0), ("mesh", 2.0)]
 
 
 def test_a_hit_stands_between_the_text_before_and_after_it() -> None:

@@ -3,26 +3,35 @@
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
 from lemfarm.errors import InputError, NoSpace
-from lemfarm.scoring.lines import STDIN
+from lemfarm.text_files import is_so, printable
 
 Write = Callable[[bytes], None]
 
 
-def check_output(path: Path, inputs: Sequence[str]) -> None:
-    """Refuse a place that cannot be written, and any file that is read at the same time. Raises InputError."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path} cannot be written: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a file: name one that may be written.")
-    for name in inputs:
-        if name != STDIN and path.exists() and path.samefile(name):
-            raise InputError(f"{path} is read and cannot be written at the same time: name another file with --out.")
+def check_output(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse, before any work is done, a place that cannot be written, and any file that is read at the same time.
+    Raises InputError."""
+    folder = path.absolute().parent
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that no system takes
+        raise InputError(f"{printable(path)} cannot be written: {error.strerror or error}") from error
+    if not folder.is_dir():
+        raise InputError(f"{printable(path)} cannot be written: there is no folder {printable(folder)}")
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{printable(path)} cannot be written: nothing may be written in {printable(folder)}")
+    if exists and not path.is_file():
+        raise InputError(f"{printable(path)} is not a file: name one that may be written.")
+    if exists and any(is_so(read.exists) and path.samefile(read) for read in inputs):
+        raise InputError(
+            f"{printable(path)} is read and cannot be written at the same time: name another file with --out."
+        )
 
 
 @contextmanager

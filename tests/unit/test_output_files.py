@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lemfarm.errors import InputError, NoSpace
-from lemfarm.scoring.output import check_output, whole_file
+from lemfarm.output_files import check_output, whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -71,8 +71,8 @@ def test_the_file_that_is_read_is_never_written(tmp_path: Path) -> None:
     link.symlink_to(source)
     for out in (source, link):
         with pytest.raises(InputError, match="is read and cannot be written"):
-            check_output(out, ["-", str(source)])
-    check_output(tmp_path / "other.jsonl", ["-", str(source)])
+            check_output(out, [tmp_path, source])
+    check_output(tmp_path / "other.jsonl", [tmp_path, source])
 
 
 def test_a_place_that_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -82,3 +82,20 @@ def test_a_place_that_is_no_file_is_refused(tmp_path: Path) -> None:
         check_output(Path("/dev/null"), [])
     with pytest.raises(InputError, match="there is no folder"):
         check_output(tmp_path / "none" / "out.jsonl", [])
+
+
+def test_a_name_that_no_system_takes_is_refused(tmp_path: Path) -> None:
+    source, endless = tmp_path / "in.jsonl", tmp_path / ("x" * 5_000)
+    source.touch()
+    with pytest.raises(InputError, match="name too long"):
+        check_output(endless, [source])
+    with pytest.raises(InputError, match="is read"):
+        check_output(source, [endless, source])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_in_which_nothing_may_be_written_is_refused(tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    with pytest.raises(InputError, match="nothing may be written in"):
+        check_output(locked / "out.jsonl", [])
