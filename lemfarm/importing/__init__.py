@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from lemfarm.errors import InputError, NoSpace
 from lemfarm.home import write_whole
-from lemfarm.importing.entries import Left, Wording, wordings_of
+from lemfarm.importing.drafts import Wording
+from lemfarm.importing.entries import Left, wordings_of
 from lemfarm.importing.files import NotReadable, TextUnit, read_file
 from lemfarm.importing.grouping import gather, name_probes
 from lemfarm.importing.near import near_duplicates

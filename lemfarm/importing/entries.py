@@ -2,20 +2,17 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from lemfarm.dialogue import Message
 from lemfarm.identity import content_hash
 from lemfarm.importing import spellings
+from lemfarm.importing.drafts import Wording
 from lemfarm.importing.spellings import Refused
 from lemfarm.json_entries import Entry, kind_of
-from lemfarm.probes import ORIGINAL
 from lemfarm.text_files import stray_bytes
 from lemfarm.wording import same_text
-
-if TYPE_CHECKING:
-    from lemfarm.importing.grouping import Draft
 
 DEEPEST = 64
 """Levels of lists and objects within an entry: what is read must also be hashed and written."""
@@ -27,36 +24,6 @@ class Left:
 
     place: str
     reason: str
-
-
-@dataclass(slots=True, eq=False)
-class Wording:
-    """One text of an entry. `source` is the id of the probe that it says it is a wording of, `parent` the entry that
-    holds it as a variant; without either it is a probe's own text. `key` is equal for texts that are the same."""
-
-    place: str
-    messages: tuple[Message, ...]
-    key: str
-    id: str | None
-    domain: str | None
-    fields: dict[str, Any]
-    kind: str = ORIGINAL
-    source: str | None = None
-    voiced: bool = False
-    parent: "Wording | None" = None
-    file: int = 0
-    order: int = 0
-    draft: "Draft | None" = field(default=None, repr=False)
-
-    @property
-    def own(self) -> bool:
-        """Whether it is the text of a probe, not a wording of another."""
-        return self.source is None and self.parent is None
-
-    @property
-    def text(self) -> str:
-        """All that is said, for measuring and comparing."""
-        return "\n".join(message.content for message in self.messages)
 
 
 def wordings_of(entry: Entry, given: Mapping[str, Any]) -> Iterator[Wording | Left]:

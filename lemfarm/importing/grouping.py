@@ -6,32 +6,12 @@ seed files use one id for hundreds of different texts.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lemfarm.identity import short
-from lemfarm.importing.entries import Wording
+from lemfarm.importing.drafts import Draft, Wording
 
 _ANY_DOMAIN = "*"
-
-
-@dataclass(slots=True, eq=False)
-class Draft:
-    """A probe in the making. `stands_in` says that its own text was in no file and a wording of it took its place."""
-
-    original: Wording
-    variants: list[Wording] = field(default_factory=list)
-    stands_in: bool = False
-    id: str = ""
-
-    @property
-    def wordings(self) -> list[Wording]:
-        """All its texts, the original first."""
-        return [self.original, *self.variants]
-
-    @property
-    def given_id(self) -> str | None:
-        """The id it had in its file."""
-        return self.original.source if self.stands_in else self.original.id
 
 
 @dataclass(frozen=True, slots=True)

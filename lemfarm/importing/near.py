@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lemfarm.identity import content_hash
-from lemfarm.importing.entries import Wording
-from lemfarm.importing.grouping import Draft
+from lemfarm.importing.drafts import Draft, Wording
 from lemfarm.similarity import SimilarTexts
 from lemfarm.wording import runs, words
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lemfarm.dialogue import Message
-from lemfarm.importing.entries import Wording
-from lemfarm.importing.grouping import Draft
+from lemfarm.importing.drafts import Draft, Wording
 from lemfarm.importing.languages import UNKNOWN
 from lemfarm.importing.spellings import VARIANT_FIELDS
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from lemfarm.errors import LemfarmError
-from lemfarm.importing.entries import Left, Wording
-from lemfarm.importing.grouping import Draft, Gathered, Renamed, Repeat
+from lemfarm.importing.drafts import Draft, Wording
+from lemfarm.importing.entries import Left
+from lemfarm.importing.grouping import Gathered, Renamed, Repeat
 from lemfarm.importing.languages import UNKNOWN, guess_language, scripts_of
 from lemfarm.importing.near import NearGroup
 from lemfarm.importing.spellings import NO_PROMPT

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lemfarm.dialogue import Message
-from lemfarm.importing.entries import DEEPEST, Left, Wording, wordings_of
+from lemfarm.importing.drafts import Wording
+from lemfarm.importing.entries import DEEPEST, Left, wordings_of
 from lemfarm.json_entries import Entry
 
 ASKED = "Who winds the clock?"

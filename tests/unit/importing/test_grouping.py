@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.importing.entries import Wording, wordings_of
-from lemfarm.importing.grouping import Draft, Gathered, gather, name_probes
+from lemfarm.importing.drafts import Draft, Wording
+from lemfarm.importing.entries import wordings_of
+from lemfarm.importing.grouping import Gathered, gather, name_probes
 from lemfarm.json_entries import Entry
 
 Files = Iterable[Iterable[dict[str, Any]]]

@@ -1,6 +1,7 @@
 """Which texts are nearly the same."""
 
-from lemfarm.importing.entries import Wording, wordings_of
+from lemfarm.importing.drafts import Wording
+from lemfarm.importing.entries import wordings_of
 from lemfarm.importing.grouping import gather, name_probes
 from lemfarm.importing.near import NearGroup, near_duplicates
 from lemfarm.json_entries import Entry

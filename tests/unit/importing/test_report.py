@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lemfarm.errors import LemfarmError
 from lemfarm.importing import import_probes
-from lemfarm.importing.entries import Left, Wording, wordings_of
+from lemfarm.importing.drafts import Wording
+from lemfarm.importing.entries import Left, wordings_of
 from lemfarm.importing.grouping import Gathered, gather
 from lemfarm.importing.report import FileCounts, Reading, describe_texts, make_report, measured
 from lemfarm.json_entries import Entry
