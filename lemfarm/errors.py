@@ -19,6 +19,7 @@ The tree, with the exit code that the command line gives each branch:
     │   └── NoSpace                   4   disk full, or a folder that cannot be written
     └── SampleError                   -   one sample failed; never ends a run by itself
         ├── PromptTooLong             -   longer than the context: retrying cannot help
+        ├── RequestRefused            -   an endpoint will not take this request: retrying cannot help
         ├── EngineFailure             -   the engine raised while it worked on the sample
         └── DeadlineExceeded          -   not finished within farm.deadline_seconds
 
@@ -113,6 +114,13 @@ class PromptTooLong(SampleError):
     """Prompt and max_tokens exceed the model's context; trying again cannot help."""
 
     kind = "prompt_too_long"
+    retryable = False
+
+
+class RequestRefused(SampleError):
+    """The endpoint will not take this request as it is; trying again cannot help."""
+
+    kind = "refused"
     retryable = False
 
 

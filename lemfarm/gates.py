@@ -70,6 +70,8 @@ def _failure(gate: Gate, answer: Answer) -> str | None:
             return _low_score(gate, answer)
         case TruncatedGate(truncated="reject") if answer.finish_reason == FinishReason.LENGTH:
             return f"truncated at {answer.tokens} tokens" if answer.tokens else "truncated"
+        case TruncatedGate(truncated="reject") if answer.finish_reason == FinishReason.OTHER:
+            return "ended by the endpoint"
         case LoopingGate(looping="reject") if answer.finish_reason == FinishReason.REPETITION:
             return "looping"
         case MinCharsGate() if (length := len(answer.text.strip())) < gate.min_chars:

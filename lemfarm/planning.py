@@ -9,10 +9,10 @@ foresight. Waves give a few per cent of that back and in return keep every slot 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from math import ceil, exp, lgamma
+from math import ceil
 
 from lemfarm.probes import Probe
 
@@ -24,8 +24,11 @@ SHOWN_RATES = (0.20, 0.35, 0.50)
 SPREAD = 5.0
 #: How many samples of one variant are sent together, so that its prompt is prefilled once for all of them.
 RUN_LENGTH = 4
-#: How many samples' worth of belief each level of the prior lends to the level below it.
-_PRIOR_WEIGHT = 4.0
+#: How many samples' worth of belief each level of the prior lends to the level below it: probes are taken to be more
+#: alike than they often are, so that one is given up late rather than early (bench/effort.py shows what that costs).
+_PRIOR_WEIGHT = 10.0
+#: The typical rate counts for as much of a phase's mean as a probe of which ten samples were judged.
+_TYPICAL_RELIABILITY = 0.5
 
 CellKey = tuple[str, int]
 
@@ -84,7 +87,9 @@ class Rates:
     """The pass rates of a phase's cells and probes, estimated from what has been judged.
 
     Each level starts from the level above without its own part (no sample counts twice) and gives that the weight of
-    four samples: the phase starts at 35 %, a probe at the rest of its phase, a cell at the rest of its probe.
+    ten samples: the phase starts at 35 %, a probe at the rest of its phase, a cell at the rest of its probe. The mean
+    of a phase is one over probes, each weighted by how well it is known, never above 1: probes stop at their share, so
+    that most samples come of the hard ones, and a mean over samples would be too low.
     """
 
     def __init__(self, cells: Iterable[Cell]) -> None:
@@ -93,22 +98,25 @@ class Rates:
         for cell in cells:
             self._accepted[cell.probe] += cell.accepted
             self._rejected[cell.probe] += cell.rejected
-        self._all_accepted = self._accepted.total()
-        self._all_rejected = self._rejected.total()
+        weighed = {probe: self._weigh(probe) for probe in self._accepted}
+        passing = _TYPICAL_RELIABILITY * TYPICAL_RATE + sum(one for one, _ in weighed.values())
+        reliability = _TYPICAL_RELIABILITY + sum(one for _, one in weighed.values())
+        self._of_others = {probe: (passing - own) / (reliability - weight) for probe, (own, weight) in weighed.items()}
 
     def of_probe(self, probe: str) -> Beta:
         """The posterior of a probe, all its variants taken together."""
-        return _posterior(self._without(probe), self._accepted[probe], self._rejected[probe])
+        return _posterior(self._of_others[probe], self._accepted[probe], self._rejected[probe])
 
     def of_cell(self, cell: Cell) -> Beta:
         """The posterior of one cell."""
         accepted, rejected = self._accepted[cell.probe] - cell.accepted, self._rejected[cell.probe] - cell.rejected
-        siblings = _posterior(self._without(cell.probe), accepted, rejected)
+        siblings = _posterior(self._of_others[cell.probe], accepted, rejected)
         return _posterior(siblings.mean, cell.accepted, cell.rejected)
 
-    def _without(self, probe: str) -> float:
-        accepted, rejected = self._all_accepted - self._accepted[probe], self._all_rejected - self._rejected[probe]
-        return _posterior(TYPICAL_RATE, accepted, rejected).mean
+    def _weigh(self, probe: str) -> tuple[float, float]:
+        """What a probe adds to the mean of its phase, and with which weight: judged / (judged + 10)."""
+        judged = self._accepted[probe] + self._rejected[probe]
+        return self._accepted[probe] / (judged + _PRIOR_WEIGHT), judged / (judged + _PRIOR_WEIGHT)
 
 
 def _posterior(prior_mean: float, accepted: int, rejected: int) -> Beta:
@@ -130,47 +138,13 @@ def expected_accepted(cells: Sequence[Cell], *, at_most_per_probe: int | None = 
     return sum(min(standing.room, further[probe]) for probe, standing in standings.items())
 
 
-def hopeless(cells: Sequence[Cell], share: int, give_up_below: float) -> frozenset[str]:
-    """Probes whose chance to reach `share` accepted with all that is left to them is below `give_up_below`.
-
-    The chance is the beta-binomial tail under the probe's posterior; with `give_up_below` 0 nobody is given up.
-    """
-    if give_up_below <= 0:
-        return frozenset()
-    rates = Rates(cells)
-    accepted: Counter[str] = Counter()
-    left: Counter[str] = Counter()
-    for cell in cells:
-        accepted[cell.probe] += cell.accepted
-        left[cell.probe] += cell.in_flight + cell.pending
-    chances = {probe: chance_of(share - accepted[probe], left[probe], rates.of_probe(probe)) for probe in left}
-    return frozenset(probe for probe, chance in chances.items() if chance < give_up_below)
-
-
-def chance_of(successes: int, trials: int, rate: Beta) -> float:
-    """The chance of at least so many successes in so many trials whose rate is only believed to be `rate`."""
-    if successes <= 0:
-        return 1.0
-    terms = (_log_choose(trials, k) + _log_beta(k + rate.alpha, trials - k + rate.beta) for k in range(successes))
-    below = sum(exp(term - _log_beta(rate.alpha, rate.beta)) for term in terms) if successes <= trials else 1.0
-    return min(1.0, max(0.0, 1.0 - below))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
-
-
-def _log_beta(a: float, b: float) -> float:
-    return lgamma(a) + lgamma(b) - lgamma(a + b)
-
-
 def next_wave(
     cells: Sequence[Cell],
     missing: int,
     *,
     depth: int,
     at_most_per_probe: int | None = None,
-    leave_out: Collection[str] = (),
+    at_once: Mapping[str, int] | None = None,
     run_length: int = RUN_LENGTH,
 ) -> list[tuple[CellKey, int]]:
     """Which pending samples to send now: (cell key, count), in the order in which they should be queued.
@@ -179,31 +153,36 @@ def next_wave(
     The probe that was sent least has the next turn, with a run of one variant; turns look at what was sent, never at
     what has ended, so that short answers win nothing. First come samples that would not be too many even if all of
     them passed; slots that stay idle then get as many more as the pass rates make likely to be needed. Probes at
-    their cap get nothing, nor do those in `leave_out` (see `hopeless`).
+    their cap get nothing; those in `at_once` have no more in flight than it says (see `giving_up.patience`).
     """
     standings = _standings(cells, missing, at_most_per_probe)
+    for probe, most in (at_once or {}).items():
+        standings[probe].at_once = most
     wave = _Wave(list(standings.values()), missing, depth, run_length)
-    wave.fill(leave_out, certain=True)
-    wave.fill(leave_out, certain=False)
+    wave.fill(certain=True)
+    wave.fill(certain=False)
     return wave.taken
 
 
 @dataclass(slots=True)
 class _Standing:
-    """One probe while a wave is made; the counts grow with what the wave gives it. `room`: how many more may pass."""
+    """One probe while a wave is made; the counts grow with what the wave gives it. `room`: how many more may pass;
+    `passing`: how many of those in flight should, each by its cell's rate."""
 
     probe: str
     room: int
-    rate: float
+    at_once: int | None = None
     accepted: int = 0
     in_flight: int = 0
+    passing: float = 0.0
     sent: int = 0
     pending: dict[int, int] = field(default_factory=dict)
     sent_of: dict[int, int] = field(default_factory=dict)
+    rate_of: dict[int, float] = field(default_factory=dict)
 
     @property
     def expected(self) -> float:
-        return min(self.room, self.in_flight * self.rate)
+        return min(self.room, self.passing)
 
     def next_variant(self) -> int | None:
         """The variant that was sent least, among those that have samples left."""
@@ -214,6 +193,7 @@ class _Standing:
         self.pending[variant] -= count
         self.sent_of[variant] += count
         self.in_flight += count
+        self.passing += count * self.rate_of[variant]
         self.sent += count
 
 
@@ -222,9 +202,11 @@ def _standings(cells: Sequence[Cell], most: int, at_most_per_probe: int | None) 
     rates = Rates(cells)
     found: dict[str, _Standing] = {}
     for cell in cells:
-        standing = found.setdefault(cell.probe, _Standing(cell.probe, most, rates.of_probe(cell.probe).mean))
+        standing = found.setdefault(cell.probe, _Standing(cell.probe, most))
+        standing.rate_of[cell.variant] = rates.of_cell(cell).mean
         standing.accepted += cell.accepted
         standing.in_flight += cell.in_flight
+        standing.passing += cell.in_flight * standing.rate_of[cell.variant]
         standing.sent += cell.sent
         standing.pending[cell.variant] = cell.pending
         standing.sent_of[cell.variant] = cell.sent
@@ -249,9 +231,9 @@ class _Wave:
         self._expected = sum(standing.expected for standing in standings)
         self._slots = depth - self._in_flight
 
-    def fill(self, given_up: Collection[str], *, certain: bool) -> None:
+    def fill(self, *, certain: bool) -> None:
         """Probes take turns, least sent first, until the slots are used or nobody may send."""
-        queue = [(s.sent, order, s) for order, s in enumerate(self._standings) if s.probe not in given_up]
+        queue = [(s.sent, order, s) for order, s in enumerate(self._standings)]
         heapify(queue)
         while queue and self._slots > 0:
             _, order, standing = heappop(queue)
@@ -259,9 +241,12 @@ class _Wave:
                 heappush(queue, (standing.sent, order, standing))
 
     def _turn(self, standing: _Standing, certain: bool) -> bool:
-        allowed = self._certainly_needed(standing) if certain else self._likely_needed(standing)
         variant = standing.next_variant()
-        if variant is None or allowed <= 0:
+        if variant is None:
+            return False
+        needed = self._certainly_needed(standing) if certain else self._likely_needed(standing, variant)
+        allowed = needed if standing.at_once is None else min(needed, standing.at_once - standing.in_flight)
+        if allowed <= 0:
             return False
         count = min(allowed, self._slots, self._run_length, standing.pending[variant])
         self._expected -= standing.expected
@@ -276,12 +261,10 @@ class _Wave:
         """Not one too many, even if everything in flight is accepted."""
         return min(standing.room - standing.in_flight, self._missing - self._in_flight)
 
-    def _likely_needed(self, standing: _Standing) -> int:
-        """As many as should fill the probe's room and the phase's need at the probe's pass rate."""
-        if standing.room <= 0:
-            return 0
-        for_probe = ceil(standing.room / standing.rate) - standing.in_flight
-        return min(for_probe, ceil((self._missing - self._expected) / standing.rate))
+    def _likely_needed(self, standing: _Standing, variant: int) -> int:
+        """As many as should fill the probe's room and the phase's need at the cell's pass rate."""
+        missing = min(standing.room - standing.passing, self._missing - self._expected)
+        return ceil(missing / standing.rate_of[variant])
 
 
 def reachable(cells: Sequence[Cell], at_most_per_probe: int | None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlmodel import Session, col, select
 
+from lemfarm.candidates import CellCandidates, cell_candidates, given_up_probes, per_accepted
 from lemfarm.database import Database
 from lemfarm.errors import NotFound
 from lemfarm.records import Evaluation, LossPoint, Phase, Purpose, Run, TrainingStage, Worker, WorkerState
@@ -38,6 +39,9 @@ class PhaseStatus:
     training: str = ""
     losses: tuple[tuple[str, int, float], ...] = ()
     reasons: tuple[tuple[str, int], ...] = ()  #: why samples were rejected or failed, most frequent first
+    given_up: tuple[str, ...] = ()  #: probes that get no more samples, for they would hardly reach their share
+    candidates_per_accepted: float | None = None  #: judged samples for each accepted one; none before the first
+    cells: tuple[CellCandidates, ...] = ()
 
     @property
     def pass_rate(self) -> float | None:
@@ -115,7 +119,7 @@ def read_status(database: Database, name: str | None = None) -> RunStatus:
         run=run.name,
         state=run.state,
         reason=run.reason,
-        model=str(run.config.get("model", {}).get("path", "")),
+        model=_model_name(run.config.get("model", {})),
         promoted=run.promoted,
         phases=tuple(phases),
         evaluation=evaluation,
@@ -141,6 +145,11 @@ def read_workers(database: Database, *, all_of_them: bool = False) -> list[Worke
         return _workers(session, now, all_of_them=all_of_them)
 
 
+def _model_name(model: Mapping[str, Any]) -> str:
+    """What a stored run file calls its model: a path or hub id, or an endpoint's name for it."""
+    return str(model.get("path") or model.get("model") or "")
+
+
 def _phases(session: Session, connection: Connection, run_id: int) -> list[PhaseStatus]:
     rows = session.exec(
         select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False)).order_by(col(Phase.position))
@@ -151,15 +160,19 @@ def _phases(session: Session, connection: Connection, run_id: int) -> list[Phase
 def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatus:
     quota = phase.config["quota"]
     stage = session.exec(select(TrainingStage).where(TrainingStage.phase_id == phase.id)).one_or_none()
-    counts = _counts(connection, phase.id)
+    assert phase.id is not None
+    counts, cells = _counts(connection, phase.id), cell_candidates(connection, phase.id)
     return PhaseStatus(
         name=phase.name,
         state=phase.state,
         wanted=quota["accepted"],
-        counted=_counted(connection, phase.id, quota.get("at_most_per_probe")),
+        counted=_counted(cells, quota.get("at_most_per_probe")),
         training=stage.state if stage else "",
         losses=_losses(session, stage) if stage else (),
         reasons=_reasons(connection, phase.id),
+        given_up=given_up_probes(cells),
+        candidates_per_accepted=per_accepted(sum(cell.candidates for cell in cells), counts.get("accepted", 0)),
+        cells=cells,
         **counts,
     )
 
@@ -181,15 +194,11 @@ def _counts(connection: Connection, phase_id: int | None) -> dict[str, int]:
     return counts
 
 
-def _counted(connection: Connection, phase_id: int | None, cap: int | None) -> int:
-    rows = connection.execute(
-        text(
-            """SELECT probe_id, count(*) AS n FROM sample WHERE phase_id = :phase AND purpose = 'distil'
-               AND outcome = 'accepted' AND state = 'done' AND NOT superseded GROUP BY probe_id"""
-        ),
-        {"phase": phase_id},
-    ).all()
-    return sum(row.n if cap is None else min(row.n, cap) for row in rows)
+def _counted(cells: Sequence[CellCandidates], cap: int | None) -> int:
+    accepted: dict[str, int] = {}
+    for cell in cells:
+        accepted[cell.probe] = accepted.get(cell.probe, 0) + cell.accepted
+    return sum(count if cap is None else min(count, cap) for count in accepted.values())
 
 
 def _reasons(connection: Connection, phase_id: int | None) -> tuple[tuple[str, int], ...]:

@@ -173,6 +173,8 @@ def key_of(config: RunConfig, found: FoundModel | None) -> str:
     """The key under which the farm knows the model of a configuration."""
     if config.model.engine == "simulated":
         return f"simulated:{config.model.path}"
+    if config.model.engine == "openai":
+        return f"openai:{config.model.model}@{config.model.base_url}"
     return model_key(config.model.path, found, config.model.revision)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lemfarm.config import MlxModel, RunConfig, SimulatedModel
+from lemfarm.config import MlxModel, OpenAiModel, RunConfig, SimulatedModel
 from lemfarm.errors import LemfarmError
 from lemfarm.estimates import (
     Memory,
@@ -78,6 +78,8 @@ class LocalModel:
 
 def look_up(config: RunConfig) -> LocalModel:
     """The model's folder and shape if it lies here; its weights are neither read nor hashed."""
+    if isinstance(config.model, OpenAiModel):
+        return LocalModel(None, None, "only a trial can tell how fast the endpoint is: `lemfarm try` measures it")
     if not isinstance(config.model, MlxModel):
         return LocalModel(None, None)
     folder = _folder(config.model)
@@ -101,11 +103,14 @@ def _folder(model: MlxModel) -> Path | None:
 
 
 def rate_of(config: RunConfig, model: LocalModel, facts: MachineFacts, measured: float | None = None) -> Rate | None:
-    """Seconds per sample: measured, as simulated, or by the model's size; none when that is not known."""
+    """Seconds per sample: measured, as simulated, by an endpoint's budgets, or by the model's size; none when that is
+    not known."""
     if measured is not None:
         return rate_for(0, mean_tokens=0, apple=facts.apple, measured=measured)
     if isinstance(config.model, SimulatedModel):
         return _simulated_rate(config.model)
+    if isinstance(config.model, OpenAiModel):
+        return _budgeted_rate(config.model, config.sampling.max_tokens)
     parameters, remark = _parameters(config, model)
     if parameters is None:
         return None
@@ -128,6 +133,14 @@ def _simulated_rate(model: SimulatedModel) -> Rate:
     if seconds == 0:
         return Rate(0.0, "simulated without waiting: as fast as the queue and the database")
     return Rate(seconds, f"simulated as configured, {model.slots} slots")
+
+
+def _budgeted_rate(model: OpenAiModel, max_tokens: int) -> Rate | None:
+    """As fast as one worker's budgets allow, if it has any, with every answer at its longest."""
+    by_requests = 60 / model.requests_per_minute if model.requests_per_minute else 0.0
+    by_tokens = 60 * max_tokens / model.tokens_per_minute if model.tokens_per_minute else 0.0
+    seconds = max(by_requests, by_tokens)
+    return Rate(seconds, "the budgets per minute of one worker, without prompts") if seconds else None
 
 
 def costs_of(
@@ -203,7 +216,7 @@ def _missing(config: RunConfig, model: LocalModel, rate: Rate | None, memory: Me
     if isinstance(config.model, SimulatedModel):
         return
     trains = any(phase.train for phase in config.phases)
-    figures = ["time"] * (rate is None) + ["memory"] * (memory is None)
+    figures = ["time"] * (rate is None) + ["memory"] * (memory is None and isinstance(config.model, MlxModel))
     figures += ["disk for adapters"] * (trains and model.shape is None)
     if figures:
         why = model.why_not or f"{model.folder} holds no whole model; `lemfarm doctor` says what is wrong"

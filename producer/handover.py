@@ -130,7 +130,8 @@ class Handover:
         quota, by_probe = phase.config.quota, phase.standing.accepted_by_probe
         thin = sorted(by_probe, key=lambda probe: by_probe[probe])[:THINNEST]
         empty = sum(1 for count in by_probe.values() if count == 0)
-        step = "Raise `samples`, lower a gate or `enough`, and run again."
+        also = "`give_up_below`, " if quota.give_up_below else ""
+        step = f"Raise `samples`, lower {also}a gate or `enough`, and run again."
         if run.sample_limit is not None:
             step = f"--limit {run.sample_limit} is used up: run again with a higher one, or without."
         return (

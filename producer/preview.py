@@ -55,6 +55,7 @@ class PhasePreview:
     enough: int
     at_most_per_probe: int | None
     stop_when_full: bool
+    give_up_below: float
     outlooks: tuple[Outlook, ...]
     training: Training | None
 
@@ -122,6 +123,7 @@ def _phase(course: Course, phase: PhaseConfig, rate: Rate | None) -> PhasePrevie
         enough=quota.enough,
         at_most_per_probe=quota.at_most_per_probe,
         stop_when_full=quota.stop_when_full,
+        give_up_below=quota.give_up_below,
         outlooks=tuple(_outlooks(phase, cells, rate)),
         training=_training(course.config, phase),
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import structlog
 from sqlmodel import Session, col, select
 
+from lemfarm.candidates import GIVEN_UP
 from lemfarm.config import PhaseConfig, QuotaConfig, config_from_data
 from lemfarm.database import Database, prepared
 from lemfarm.gates import gate_hash
+from lemfarm.giving_up import even_share, hopeless, patience
 from lemfarm.ledger import Ledger
 from lemfarm.records import Phase, PhaseState, Run
 from lemfarm.work import NewVerdict
@@ -20,6 +22,8 @@ log = structlog.get_logger()
 QUOTA = "quota full"
 PROBE = "probe has its share"
 TRAINED = "phase is trained"
+UNWANTED = (QUOTA, PROBE, GIVEN_UP)
+"""Why samples are skipped that another quota or gate may want again."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ def close_what_is_full(ledger: Ledger, phase: Phase, config: PhaseConfig, standi
             ledger.skip(phase.id, QUOTA)
     elif config.quota.stop_when_full:
         _skip_capped(ledger, phase.id, config, standing)
+        _skip_hopeless(ledger, phase, config, standing)
     return state
 
 
@@ -74,11 +79,40 @@ def state_of(standing: Standing, quota: QuotaConfig) -> PhaseState:
     return PhaseState.FULL if full else PhaseState.EXHAUSTED
 
 
+def share_of_probe(standing: Standing, quota: QuotaConfig) -> int:
+    """What each probe of a phase should bring."""
+    return even_share(quota.accepted, len(standing.accepted_by_probe), quota.at_most_per_probe)
+
+
+def out_of_reach(standing: Standing, quota: QuotaConfig) -> frozenset[str]:
+    """Probes to give up: with all that is left to them, their chance of their share is below `give_up_below`."""
+    return hopeless(standing.cells, share_of_probe(standing, quota), quota.give_up_below)
+
+
+def patience_with(standing: Standing, quota: QuotaConfig) -> dict[str, int]:
+    """How many samples of a probe may fail before it is given up; empty where nobody is."""
+    return patience(standing.cells, share_of_probe(standing, quota), quota.give_up_below)
+
+
 def _skip_capped(ledger: Ledger, phase_id: int, config: PhaseConfig, standing: Standing) -> None:
-    waiting = {cell.probe for cell in standing.cells if cell.pending or cell.in_flight}
-    for probe in standing.capped(config.quota):
-        if probe in waiting:
-            ledger.skip(phase_id, PROBE, probe_id=probe)
+    for probe in standing.waiting & set(standing.capped(config.quota)):
+        ledger.skip(phase_id, PROBE, probe_id=probe)
+
+
+def _skip_hopeless(ledger: Ledger, phase: Phase, config: PhaseConfig, standing: Standing) -> None:
+    """Give probes up, unless the run has a limit: a grid cut short says nothing about its probes."""
+    assert phase.id is not None
+    probes = standing.waiting & out_of_reach(standing, config.quota)
+    if not probes or _is_limited(ledger.database, phase.run_id):
+        return
+    skipped = sum(ledger.skip(phase.id, GIVEN_UP, probe_id=probe) for probe in sorted(probes))
+    if skipped:
+        log.info("probes given up", phase=phase.name, probes=len(probes), samples=skipped)
+
+
+def _is_limited(database: Database, run_id: int) -> bool:
+    with database.read() as connection, Session(bind=connection) as session:
+        return session.get_one(Run, run_id).sample_limit is not None
 
 
 def reopen(
@@ -124,11 +158,12 @@ def rejudge_unscored(database: Database, run_id: int) -> int:
 
 
 def want_again(ledger: Ledger, run_id: int, phase_id: int, config: PhaseConfig) -> int:
-    """Take back what was skipped for a quota that is not full any more; returns how many samples that are."""
+    """Take back what was skipped for a quota that is not full any more, and what was given up under another
+    configuration; returns how many samples that are."""
     standing = read_standing(ledger.database, phase_id)
     if standing.accepted(config.quota) >= config.quota.accepted and config.quota.stop_when_full:
         return 0
-    return sum(ledger.unskip(run_id, reason, phase_id=phase_id) for reason in (QUOTA, PROBE))
+    return sum(ledger.unskip(run_id, reason, phase_id=phase_id) for reason in UNWANTED)
 
 
 def rejudge(database: Database, phase_id: int, config: PhaseConfig) -> int:

@@ -25,6 +25,11 @@ class Standing:
         return sum(cell.pending + cell.in_flight for cell in self.cells) - self.leased
 
     @cached_property
+    def waiting(self) -> frozenset[str]:
+        """Probes with samples that are not finished."""
+        return frozenset(cell.probe for cell in self.cells if cell.pending or cell.in_flight)
+
+    @cached_property
     def accepted_by_probe(self) -> Counter[str]:
         """Accepted samples of each probe."""
         counts: Counter[str] = Counter()

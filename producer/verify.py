@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
+from lemfarm.candidates import cell_candidates, given_up_probes
 from lemfarm.database import Database
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
 from lemfarm.ledger import Ledger
@@ -63,6 +64,7 @@ def verify_run(database: Database, name: str) -> list[Finding]:
     findings.append(_finding("ids, fingerprints and seeds derive from their content", list(_wrong_ids(database, run))))
     findings.append(_finding("kernels are what their hashes say", list(_wrong_kernels(database))))
     findings.append(_finding("no sample index is missing below the largest", list(_gaps(database, run))))
+    findings.append(_given_up(database, run))
     return findings
 
 
@@ -82,6 +84,27 @@ def _balance(database: Database, run: Run, purpose: Purpose) -> Finding:
         f"{balance.rejected} rejected + {balance.held} held"
     )
     return Finding(f"the {purpose} books balance", balance.adds_up, said)
+
+
+def _given_up(database: Database, run: Run) -> Finding:
+    """Only where a phase's quota gives up; which probes those are is said, for their samples count as skipped."""
+    wrong: list[str] = []
+    said: list[str] = []
+    for phase, probes in _phases_that_gave_up(database, run):
+        said.append(f"{phase.name}: {', '.join(probes)}")
+        wrong += () if phase.config["quota"]["give_up_below"] > 0 else probes
+    name = "probes are given up only where the quota says so"
+    return _finding(name, wrong) if wrong else Finding(name, True, "; ".join(said) or "none is")
+
+
+def _phases_that_gave_up(database: Database, run: Run) -> Iterator[tuple[Phase, tuple[str, ...]]]:
+    with database.read() as connection, Session(bind=connection) as session:
+        query = select(Phase).where(Phase.run_id == run.id, col(Phase.retired).is_(False)).order_by(col(Phase.position))
+        for phase in session.exec(query).all():
+            assert phase.id is not None
+            probes = given_up_probes(cell_candidates(connection, phase.id))
+            if probes:
+                yield phase, probes
 
 
 def _wrong_ids(database: Database, run: Run) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,7 +13,8 @@ from lemfarm.database import Database
 from lemfarm.ledger import Ledger
 from lemfarm.planning import next_wave
 from lemfarm.records import Run
-from producer.standing import Standing
+from producer.quotas import patience_with
+from producer.standing import Standing, open_samples
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -44,14 +44,13 @@ class Waves:
 
     def send_phase(self, run: Run, phase_id: int, config: PhaseConfig, standing: Standing) -> int:
         """Send the phase's next wave: sized by pass rates, or all there is where the whole grid is wanted."""
-        depth = self._depth(phase_id, standing)
-        if config.quota.stop_when_full:
-            missing = config.quota.accepted - standing.accepted(config.quota)
-            cap = config.quota.at_most_per_probe
-            wave = next_wave(standing.cells, missing, depth=depth, at_most_per_probe=cap)
+        quota, depth = config.quota, self._depth(phase_id, standing)
+        if quota.stop_when_full:
+            missing, cap = quota.accepted - standing.accepted(quota), quota.at_most_per_probe
+            at_once = patience_with(standing, quota) if run.sample_limit is None else {}
+            wave = next_wave(standing.cells, missing, depth=depth, at_most_per_probe=cap, at_once=at_once)
         else:
-            in_flight = sum(cell.in_flight for cell in standing.cells)
-            wave = _in_order(standing, depth - in_flight)
+            wave = next_wave(standing.cells, open_samples(standing.cells), depth=depth)
         wanted: dict[str, int] = {}
         for key, count in wave:
             variant = standing.variants[key]
@@ -152,17 +151,3 @@ class Waves:
         send_generate(self.app, rows)
         log.debug("wave sent", run=run.name, samples=len(rows))
         return len(rows)
-
-
-def _in_order(standing: Standing, room: int) -> list[tuple[tuple[str, int], int]]:
-    """The whole grid, evenly: the same number of every cell, as many as there is room for."""
-    cells = [cell for cell in standing.cells if cell.pending]
-    share = ceil(room / max(len(cells), 1))
-    wave = []
-    for cell in sorted(cells, key=lambda cell: cell.sent):
-        count = min(cell.pending, share, room)
-        if count <= 0:
-            break
-        room -= count
-        wave.append((cell.key, count))
-    return wave

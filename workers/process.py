@@ -237,7 +237,7 @@ class _Process:
             return session.exec(query).first()
 
     def _find_model(self, config: RunConfig) -> FoundModel | None:
-        if config.model.engine == "simulated":
+        if config.model.engine != "mlx":
             return None
         found = find_model(
             config.model.path, mapping=self.settings.models, revision=config.model.revision, home=self.home

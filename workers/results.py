@@ -74,10 +74,10 @@ def _score(name: str, wording: Wording, answer: str) -> ScoredBy | None:
 
 
 def _record(completion: Completion) -> dict[str, Any]:
-    stored_elsewhere: dict[str, Any] = {"text": "", "thoughts": "", "token_ids": ()}
+    stored_elsewhere: dict[str, Any] = {"text": "", "thoughts": "", "token_ids": (), "counted_tokens": None}
     record = asdict(replace(completion, **stored_elsewhere))  # emptied first: asdict copies token by token
     for name in stored_elsewhere:
         del record[name]
-    record["completion_tokens"] = len(completion.token_ids)
+    record["completion_tokens"] = completion.completion_tokens
     record["batch_mates"] = list(completion.batch_mates)
     return record

@@ -87,7 +87,7 @@ class SampleRunner:
         except Exception as error:
             log.exception("a sample failed in an unexpected way", sample=claim.sample_id)
             return self._fail(claim, rules, EngineFailure(f"{type(error).__name__}: {error}"))
-        self.on_tokens(len(completion.token_ids))
+        self.on_tokens(completion.completion_tokens)
         return self._store(result)
 
     def _await(self, future: Future[Completion], claim: Claim, rules: Rules) -> Completion:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session
 
+from lemfarm.candidates import cell_candidates
 from lemfarm.config import PhaseConfig, RunConfig, config_from_data
 from lemfarm.curation.dataset import split, write_dataset
 from lemfarm.database import Database
@@ -120,7 +121,9 @@ class TrainRunner:
         folder = self.home.ensure(self.home.root / "datasets" / config.run / phase.name)
         rows = training_examples(self.database, claim.phase_id, phase)
         parts = split(rows, valid_share=VALID_SHARE, batch_size=config.train.batch_size, seed=config.sampling.seed)
-        dataset = write_dataset(parts, folder)
+        with self.database.read() as connection:
+            candidates = cell_candidates(connection, claim.phase_id)
+        dataset = write_dataset(parts, folder, candidates)
         job = self._job(config, phase, folder, dataset.hash, parent)
         log.info("training begins", run=config.run, phase=phase.name, rows=len(rows), parent=parent)
         manifest = run_lora(

@@ -81,6 +81,7 @@ def render(status: "RunStatus") -> RenderableType:
         parts.append(_worker_table(status))
     left = f"   about {duration(status.seconds_left)} of generation left" if status.seconds_left else ""
     parts.append(Text(f"{status.samples_per_minute:.1f} samples/min{left}", style="dim"))
+    parts += [Text(line, style="dim") for line in _given_up(status)]
     if status.superseded:
         parts.append(Text(f"{status.superseded} samples of earlier configurations are superseded", style="dim"))
     if status.reason:
@@ -107,6 +108,16 @@ def _phase_table(status: "RunStatus") -> Table:
             _beside(phase),
         )
     return table
+
+
+def _given_up(status: "RunStatus") -> list[str]:
+    """One line for each phase that gave probes up, with the names of all."""
+    return [
+        f"{phase.name} gave up {len(phase.given_up)} of its probes, which would hardly reach their share: "
+        + ", ".join(phase.given_up)
+        for phase in status.phases
+        if phase.given_up
+    ]
 
 
 def _beside(phase: "PhaseStatus") -> str:
@@ -153,7 +164,7 @@ def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
         console.print(Text(status.reason), soft_wrap=True)
     for phase in status.phases:
         _show_phase(console, phase)
-    for line in measurement_lines(status):
+    for line in [*(f"  {line}" for line in _given_up(status)), *measurement_lines(status)]:
         console.print(Text(line), soft_wrap=True)
     if status.promoted:
         adapter = home.adapters / status.promoted
@@ -167,6 +178,8 @@ def show_summary(status: "RunStatus", home: "Home", *, as_json: bool) -> None:
 
 def _show_phase(console: Any, phase: "PhaseStatus") -> None:
     rate = "" if phase.pass_rate is None else f", {phase.pass_rate:.0%} of the judged ones"
+    if phase.candidates_per_accepted is not None:
+        rate += f" ({phase.candidates_per_accepted:.1f} candidates each)"
     console.print(
         f"  {phase.name}: {phase.accepted} accepted{rate}; {phase.done} generated, "
         f"{phase.skipped} not needed, {phase.failed} failed"

@@ -154,6 +154,8 @@ def _phase_facts(phase: "PhasePreview") -> "Table":
         rows.append(("kernel", f"{phase.kernel}, about {phase.kernel_tokens:,} tokens"))
     cap = f", at most {phase.at_most_per_probe} of one probe" if phase.at_most_per_probe else ""
     stops = "" if phase.stop_when_full else "; the whole grid is made"
+    if phase.give_up_below:
+        stops = f"; a probe is given up below a chance of {phase.give_up_below:.0%}"
     rows.append(("quota", f"[bold]{phase.accepted:,}[/] accepted ({phase.enough:,} will do){cap}{stops}"))
     if phase.training:
         rows.append(("training", _training_text(phase)))

@@ -189,11 +189,13 @@ def _valid_sections(source: Source) -> Sections:
     """What is valid by itself in a file that is not valid as a whole."""
     phases = source.data.get("phases")
     tried = [_section(PhaseConfig, phase, source) for phase in phases] if isinstance(phases, list) else []
+    model = source.data.get("model")
     return Sections(
         phases=[(index, phase) for index, phase in enumerate(tried) if phase is not None],
         trains=source.data.get("train") is not None,
         evaluate=_section(EvaluateConfig, source.data.get("evaluate"), source),
         seed=(_section(SamplingConfig, source.data.get("sampling", {}), source) or SamplingConfig()).seed,
+        engine=str(model.get("engine", "")) if isinstance(model, Mapping) else "",
     )
 
 

@@ -1,13 +1,17 @@
 """What generates, and how: the sections `model`, `kernel`, `sampling` and `farm`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_serializer
 
 from lemfarm.config.base import FOLDER, File, Section, Share, rule
 from lemfarm.dialogue import Placement
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 class MlxModel(Section):
@@ -47,22 +51,75 @@ class SimulatedModel(Section):
     quality: Share = Field(
         default=0.5, description="How rich the text is, from 0 (fails the gates) to 1 (passes them)."
     )
+    prompt_spread: Share = Field(
+        default=0.1, description="How much prompts differ in quality: a standard deviation, widest at quality 0.5."
+    )
     failure_rate: Share = Field(default=0.0, description="Share of samples on which the engine raises an error.")
     crash_rate: Share = Field(default=0.0, description="Share of samples that kill the worker process.")
     slots: int = Field(default=8, ge=1, description="How many answers are in the making at once, per worker.")
 
 
 class OpenAiModel(Section):
-    """A model behind an endpoint that speaks the OpenAI protocol. Not available yet."""
+    """A model behind an endpoint that speaks the OpenAI protocol: it can be sampled, and cannot be trained here."""
 
-    engine: Literal["openai"] = Field(description="An OpenAI-compatible endpoint. Not available yet.")
-    base_url: str = Field(description="Address of the endpoint, up to and with /v1.")
-    model: str = Field(description="The name by which the endpoint knows the model.")
+    engine: Literal["openai"] = Field(
+        description="An OpenAI-compatible endpoint: a server of your own, or a hosted one."
+    )
+    base_url: str = Field(
+        description="Address of the endpoint, up to and with /v1; it counts as part of the model's name."
+    )
+    model: str = Field(min_length=1, description="The name by which the endpoint knows the model.")
+    api_key_env: str | None = Field(
+        default="OPENAI_API_KEY",
+        description="Environment variable that holds the API key, on every machine with a worker; null: send no key.",
+    )
+    slots: int = Field(default=8, ge=1, le=1000, description="How many requests are under way at once, per worker.")
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Most requests in any minute, per worker; null: no limit."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most tokens, of prompts and answers, in any minute, per worker; null: no limit.",
+    )
+    send_seed: bool = Field(default=True, description="Send each sample's seed; false where the endpoint refuses it.")
+    length_key: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="Under which name max_tokens is sent; newer hosted models want the second."
+    )
+    silence_seconds: float = Field(
+        default=300.0, gt=0, description="A connection on which nothing comes for so long counts as lost."
+    )
+    patience_seconds: float = Field(
+        default=600.0, ge=0, description="How long a sample waits for an endpoint that is busy or away before it fails."
+    )
 
-    @field_validator("engine")
+    @property
+    def path(self) -> str:
+        """What people call the model, as the other engines' `path`."""
+        return self.model
+
+    @field_validator("base_url")
     @classmethod
-    def _refuse(cls, engine: str) -> str:
-        raise rule(f"{engine} is not available yet; use mlx or simulated")
+    def _plain_address(cls, address: str) -> str:
+        """What is refused is not repeated: it may hold a password."""
+        try:
+            parts = urlsplit(address)
+            named = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            named = False
+        if not named:
+            raise rule("should be an address such as http://127.0.0.1:8080/v1")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise rule("should hold no user, password, query or fragment; a key belongs into the environment")
+        return address.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, name: str | None) -> str | None:
+        """The value is never shown: whoever gets this wrong has often put the key itself here."""
+        if name is not None and not _VARIABLE.fullmatch(name):
+            raise rule("should be the NAME of an environment variable, in capitals, and never the key itself")
+        return name
 
 
 # Tags name the model of their branch in angle brackets: error messages tell by them a branch from a key.
@@ -75,7 +132,7 @@ def _engine_tag(value: object) -> str | None:
 
 
 if TYPE_CHECKING:
-    Model = MlxModel | SimulatedModel  # all that a configuration can hold: the third is refused when it is read
+    Model = MlxModel | SimulatedModel | OpenAiModel
 else:
     Model = Annotated[
         Annotated[MlxModel, Tag("<MlxModel>")]

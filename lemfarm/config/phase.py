@@ -82,8 +82,12 @@ class QuotaConfig(Section):
         description="What to do when the grid is used up with enough, but not all: wait for a person, or train.",
     )
     stop_when_full: bool = Field(default=True, description="Skip the pending samples of a phase that is full.")
-    give_up_below: Share = Field(
-        default=0.0, description="Give up on a probe whose chance falls below this; 0: never. Not available yet."
+    give_up_below: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Give up a probe whose chance of an even part of the quota (at most its cap) falls below this; "
+        "0: never.",
     )
     select: Literal["first", "best"] = Field(
         default="first",
@@ -100,10 +104,10 @@ class QuotaConfig(Section):
 
     @field_validator("give_up_below")
     @classmethod
-    def _never_gives_up(cls, share: float) -> float:
-        if share > 0:
-            raise rule("giving up on probes is not available yet; leave it at 0.0")
-        return share
+    def _gives_up_only_where_it_stops(cls, chance: float, info: ValidationInfo) -> float:
+        if chance > 0 and info.data.get("stop_when_full") is False:
+            raise rule("has no place beside `stop_when_full: false`, which makes the whole grid; leave one of them out")
+        return chance
 
 
 class ReviewConfig(Section):

@@ -37,6 +37,7 @@ class Sections:
     trains: bool
     evaluate: EvaluateConfig | None
     seed: int
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,13 @@ class Grid:
 
 def sections_of(config: RunConfig) -> Sections:
     """All sections of a valid configuration."""
-    return Sections(tuple(enumerate(config.phases)), config.train is not None, config.evaluate, config.sampling.seed)
+    return Sections(
+        phases=tuple(enumerate(config.phases)),
+        trains=config.train is not None,
+        evaluate=config.evaluate,
+        seed=config.sampling.seed,
+        engine=config.model.engine,
+    )
 
 
 def held_out_of(evaluate: EvaluateConfig | None, seed: int) -> frozenset[str]:
@@ -85,7 +92,7 @@ def estimated_tokens(characters: int) -> int:
 
 def broken_rules(sections: Sections) -> list[Problem]:
     """Every rule between sections that does not hold; reads the probe files."""
-    rules = (_names, _train_section, _quotas, _evaluation, _right_answers)
+    rules = (_names, _train_section, _trainable, _quotas, _evaluation, _right_answers)
     return [problem for rule in rules for problem in rule(sections)]
 
 
@@ -97,11 +104,23 @@ def _names(sections: Sections) -> Iterator[Problem]:
 
 
 def _train_section(sections: Sections) -> Iterator[Problem]:
-    if sections.trains:
+    if sections.trains or sections.engine == "openai":
         return
     for index, phase in sections.phases:
         if phase.train is not None:
             text = "this phase trains, so the file needs a `train` section with the LoRA settings"
+            yield Problem(("phases", index, "train"), text, at_key=True)
+
+
+def _trainable(sections: Sections) -> Iterator[Problem]:
+    if sections.engine != "openai":
+        return
+    for index, phase in sections.phases:
+        if phase.train is not None:
+            text = (
+                "a model behind an endpoint cannot be trained here; leave `train` out and take the accepted samples, "
+                "or use `engine: mlx` with the model's weights"
+            )
             yield Problem(("phases", index, "train"), text, at_key=True)
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lemfarm.candidates import CellCandidates
 from lemfarm.dialogue import Message
 from lemfarm.errors import InputError
 from lemfarm.home import write_whole
@@ -52,13 +53,18 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class DatasetManifest:
-    """What lies in a dataset folder. `hash` names the rows of both sides, their order and their sample ids."""
+    """What lies in a dataset folder. `hash` names the rows of both sides, their order and their sample ids.
+
+    `candidates` tells of every cell of the phase how many samples were judged for those accepted: choosing shifts what
+    the model would say, and here one sees by how much. A dataset that was written without has none.
+    """
 
     hash: str
     train: tuple[str, ...]
     valid: tuple[str, ...]
     train_probes: tuple[str, ...]
     valid_probes: tuple[str, ...]
+    candidates: tuple[CellCandidates, ...] = ()
 
 
 def split(examples: Sequence[Example], *, valid_share: float, batch_size: int, seed: int) -> Split:
@@ -77,9 +83,9 @@ def split(examples: Sequence[Example], *, valid_share: float, batch_size: int, s
     )
 
 
-def write_dataset(parts: Split, folder: Path) -> DatasetManifest:
+def write_dataset(parts: Split, folder: Path, candidates: Sequence[CellCandidates] = ()) -> DatasetManifest:
     """Write both sides and then the manifest; the same dataset again changes nothing. Raises OSError (disk full)."""
-    manifest = _describe(parts)
+    manifest = _describe(parts, candidates)
     if (folder / MANIFEST).exists() and read_dataset(folder) == manifest:
         return manifest
     (folder / MANIFEST).unlink(missing_ok=True)
@@ -94,7 +100,8 @@ def read_dataset(folder: Path) -> DatasetManifest:
     path = folder / MANIFEST
     try:
         fields = json.loads(path.read_text())
-        return DatasetManifest(**{name: _frozen(value) for name, value in fields.items()})
+        cells = tuple(CellCandidates(**cell) for cell in fields.pop("candidates", ()))
+        return DatasetManifest(**{name: _frozen(value) for name, value in fields.items()}, candidates=cells)
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found, so the dataset was never finished; write it again.") from error
     except (ValueError, TypeError) as error:
@@ -176,7 +183,7 @@ def _no_split(rows: dict[str, int], batch_size: int) -> str:
     )
 
 
-def _describe(parts: Split) -> DatasetManifest:
+def _describe(parts: Split, candidates: Sequence[CellCandidates]) -> DatasetManifest:
     train, valid = [one.sample_id for one in parts.train], [one.sample_id for one in parts.valid]
     train_rows, valid_rows = [one.row() for one in parts.train], [one.row() for one in parts.valid]
     return DatasetManifest(
@@ -185,6 +192,7 @@ def _describe(parts: Split) -> DatasetManifest:
         valid=tuple(valid),
         train_probes=tuple(sorted({one.probe for one in parts.train})),
         valid_probes=tuple(sorted({one.probe for one in parts.valid})),
+        candidates=tuple(candidates),
     )
 
 

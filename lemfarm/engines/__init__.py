@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from lemfarm.errors import ModelError
 
 if TYPE_CHECKING:
-    from lemfarm.config import MlxModel, SimulatedModel
+    from lemfarm.config import MlxModel, OpenAiModel, SimulatedModel
     from lemfarm.engines.base import Engine
 
 __all__ = ["open_engine"]
 
 
-def open_engine(model: "MlxModel | SimulatedModel", *, folder: Path | None, slots: int | None) -> "Engine":
+def open_engine(
+    model: "MlxModel | OpenAiModel | SimulatedModel", *, folder: Path | None, slots: int | None
+) -> "Engine":
     """Make the engine that a run file names, not loaded yet.
 
     `folder` is where the model's weights lie on this machine (an MLX model needs one); `slots` none lets the engine
@@ -23,6 +25,10 @@ def open_engine(model: "MlxModel | SimulatedModel", *, folder: Path | None, slot
 
         settings = model.model_dump(exclude={"engine", "path"})
         return SimulatedEngine(**settings | ({"slots": slots} if slots else {}))
+    if model.engine == "openai":
+        from lemfarm.engines.openai import OpenAiEngine
+
+        return OpenAiEngine(model, slots=slots)
     if folder is None:
         raise ModelError(f"model {model.path}: no folder on this machine holds it; name one with --model ID=FOLDER")
     from lemfarm.engines.mlx import MlxEngine

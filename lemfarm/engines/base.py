@@ -28,6 +28,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"  #: max_tokens reached: the answer is truncated
     REPETITION = "repetition"  #: it began to loop and was cut
     CANCELLED = "cancelled"  #: the farm took it out; there is no result
+    OTHER = "other"  #: an endpoint ended it for a reason of its own, such as a content filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One finished answer and how it came about. Times in seconds, rates in tokens per second."""
+    """One finished answer and how it came about. Times in seconds, rates in tokens per second.
+
+    An endpoint gives no token ids: `counted_tokens` is then how many it says there were, and `origin` what it says of
+    itself (provider, model, date) and of the request.
+    """
 
     text: str
     finish_reason: FinishReason
@@ -70,6 +75,13 @@ class Completion:
     batch_mates: tuple[str, ...] = ()
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
+    counted_tokens: int | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens of the answer with its thoughts."""
+        return len(self.token_ids) if self.counted_tokens is None else self.counted_tokens
 
 
 @dataclass(frozen=True, slots=True)

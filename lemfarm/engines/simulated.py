@@ -28,9 +28,8 @@ CRASH_EXIT_CODE = 70
 _LONGEST_NAP = 0.02
 # How much of what is missing to perfect an adapter makes up for, so that a rehearsed training shows an effect.
 _ADAPTER_LIFT = 0.4
-# Spread of the richness: from answer to answer, and from prompt to prompt; widest at quality 0.5, none at 0 and 1.
+# Spread of the richness from answer to answer; widest at quality 0.5, none at 0 and 1, as is that between prompts.
 _SAMPLE_SPREAD = 0.15
-_PROMPT_SPREAD = 0.1
 _LENGTH_SPREAD = 0.25
 # Share of rich sentences at quality 1; it falls with the square of the quality. With answers of some 200 words a gate
 # of 24 on v2-distill passes 0, 27, 54, 80 and 93 of 100 answers at quality 0, 0.35, 0.5, 0.65 and 0.8.
@@ -61,6 +60,7 @@ class SimulatedEngine:
         first_token_seconds: float = 0.0,
         mean_tokens: int = 200,
         quality: float = 0.5,
+        prompt_spread: float = 0.1,
         failure_rate: float = 0.0,
         crash_rate: float = 0.0,
         slots: int = 8,
@@ -69,6 +69,7 @@ class SimulatedEngine:
         self._first_token_seconds = first_token_seconds
         self._mean_tokens = mean_tokens
         self._quality = quality
+        self._prompt_spread = prompt_spread
         self._failure_rate = failure_rate
         self._crash_rate = crash_rate
         self._slots = slots
@@ -131,7 +132,7 @@ class SimulatedEngine:
         if request.adapter is not None:
             quality += (1 - quality) * _ADAPTER_LIFT
         prompt = "\n".join(message.content for message in request.messages)
-        of_prompt = random.Random(content_hash(prompt)).gauss(0, _PROMPT_SPREAD)
+        of_prompt = random.Random(content_hash(prompt)).gauss(0, self._prompt_spread)
         spread = 4 * quality * (1 - quality)
         return quality + spread * (of_prompt + dice.gauss(0, _SAMPLE_SPREAD))
 

@@ -35,7 +35,7 @@ phases:
     probes: [missing.jsonl]
     samples: 10.5
     gates: [{scorer: v9, at_least: 24}, {min_words: 3}]
-    quota: {accepted: 9, enough: 12, give_up_below: 0.5}
+    quota: {accepted: 9, enough: 12, give_up_below: 1.0}
   - name: second
     probes: [probes.jsonl]
     samples: 10
@@ -51,7 +51,7 @@ notify: say hello
     assert problems(folder, text) == [
         (
             "2:28: model.sped: unknown key; known here: engine, path, tokens_per_second, first_token_seconds, "
-            "mean_tokens, quality, failure_rate, crash_rate, slots"
+            "mean_tokens, quality, prompt_spread, failure_rate, crash_rate, slots"
         ),
         f"3:16: kernel.file: cannot read {folder / 'nowhere.txt'}: No such file or directory",
         "3:40: kernel.placement: should be system, user or none, not 'above'",
@@ -65,7 +65,7 @@ notify: say hello
             "{looping: reject}, {min_chars: NUMBER}"
         ),
         "10:34: phases.0.quota.enough: should be at most `accepted`: 12 > 9",
-        "10:53: phases.0.quota.give_up_below: giving up on probes is not available yet; leave it at 0.0",
+        "10:53: phases.0.quota.give_up_below: should be less than 1, not 1.0",
         "14:5: phases.1.quota.accepted: is missing",
         "14:32: phases.1.quota.at_most_per_probe: should be at least 1, not 0",
         (
@@ -196,9 +196,7 @@ def test_an_empty_list_of_phases_is_refused(folder: Path) -> None:
 
 
 NOT_YET = [
-    ("{engine: simulated}", "{engine: ‹openai›, base_url: 'http://x/v1', model: m}", "model.engine"),
     ("    samples", "    generate_with: ‹promoted›\n    samples", "phases.0.generate_with"),
-    ("enough: 12", "enough: 12, give_up_below: ‹0.1›", "phases.0.quota.give_up_below"),
     ("    samples", "    review: {share: ‹0.1›}\n    samples", "phases.0.review.share"),
     ("    samples", "    review: {before_training: ‹true›}\n    samples", "phases.0.review.before_training"),
     ("    samples", "    external: {share: ‹0.3›}\n    samples", "phases.0.external.share"),
@@ -226,6 +224,13 @@ def test_the_same_keys_are_taken_where_they_change_nothing(folder: Path) -> None
 """
     text = changed("    samples: 10\n", harmless).replace("run: tiny", "run: tiny\nnotify: null")
     assert load(folder, text) == load(folder)
+
+
+def test_a_phase_that_makes_the_whole_grid_cannot_give_up(folder: Path) -> None:
+    text, place = marked("enough: 12", "enough: 12, stop_when_full: false, give_up_below: ‹0.1›")
+    (problem,) = problems(folder, text)
+    assert problem.startswith(f"{place}: phases.0.quota.give_up_below: has no place beside `stop_when_full: false`")
+    assert load(folder, changed("enough: 12", "enough: 12, give_up_below: 0.1")).phases[0].quota.give_up_below == 0.1
 
 
 def test_phase_names_are_unique(folder: Path) -> None:

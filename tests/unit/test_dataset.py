@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemfarm.candidates import CellCandidates
 from lemfarm.curation.dataset import (
     MANIFEST,
     TRAIN_FILE,
@@ -134,6 +135,23 @@ def test_a_dataset_reads_back_whatever_its_answers_hold(tmp_path: Path) -> None:
     manifest = write_dataset(split(rows, valid_share=0.5, batch_size=1, seed=0), tmp_path)
     train, valid = read_rows(tmp_path)
     assert train[0]["messages"][-1]["content"] == valid[0]["messages"][-1]["content"] == awkward
+    assert read_dataset(tmp_path) == manifest
+
+
+def test_the_manifest_says_how_many_candidates_the_accepted_ones_took(tmp_path: Path) -> None:
+    parts = split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0)
+    cells = (CellCandidates("P00", 0, 6, 3, 2.0, 0), CellCandidates("P01", 2, 5, 0, None, 7))
+    first = write_dataset(parts, tmp_path)
+    second = write_dataset(parts, tmp_path, cells)
+    assert (first.candidates, second.candidates, read_dataset(tmp_path).candidates) == ((), cells, cells)
+    assert second.hash == first.hash, "what is trained on is the same"
+
+
+def test_the_manifest_of_an_older_dataset_is_read(tmp_path: Path) -> None:
+    manifest = write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    fields = json.loads((tmp_path / MANIFEST).read_text())
+    del fields["candidates"]
+    (tmp_path / MANIFEST).write_text(json.dumps(fields))
     assert read_dataset(tmp_path) == manifest
 
 

@@ -68,6 +68,10 @@ def test_keep_lets_cut_and_looping_answers_through() -> None:
         assert judge(lenient, answer(reason=reason)).outcome is Outcome.ACCEPTED
 
 
+def test_an_answer_that_an_endpoint_broke_off_is_told_so() -> None:
+    assert judge(ALL, answer(reason=FinishReason.OTHER)) == rejected("ended by the endpoint")
+
+
 def test_truncated_and_looping_gates_mind_their_own_reason() -> None:
     assert judge((CUT,), answer(reason=FinishReason.REPETITION)).outcome is Outcome.ACCEPTED
     assert judge((LOOPS,), answer(reason=FinishReason.LENGTH)).outcome is Outcome.ACCEPTED

@@ -63,9 +63,33 @@ def test_what_counts_for_the_quota_is_capped_by_probe(ground: Ground) -> None:
     assert (only_phase(ground).accepted, only_phase(ground).counted) == (8, 5)
 
 
+def test_candidates_for_each_accepted_sample_are_counted_by_cell(ground: Ground) -> None:
+    # Given three judged answers to one wording, one of them accepted, one accepted of another, and a failure
+    ground.plan()
+    ground.finish(ground.ids("probe.name = 'P0' AND position = 0")[:1])
+    ground.finish(ground.ids("state = 'pending' AND probe.name = 'P0' AND position = 0")[:2], SHORT_ANSWER)
+    ground.finish(ground.ids("probe.name = 'P1' AND position = 1")[:1])
+    ground.fail(ground.ids("state = 'pending' AND probe.name = 'P1' AND position = 1")[:1])
+    # Then each cell says how many candidates an accepted one took, and so does the phase
+    phase = only_phase(ground)
+    taken = {(cell.probe, cell.variant): (cell.candidates, cell.accepted, cell.per_accepted) for cell in phase.cells}
+    assert len(taken) == 6
+    assert (taken["P0", 0], taken["P1", 1], taken["P2", 0]) == ((3, 1, 3.0), (1, 1, 1.0), (0, 0, None))
+    assert phase.candidates_per_accepted == 2.0
+
+
+def test_probes_that_were_given_up_are_named_and_no_others(ground: Ground) -> None:
+    ground.plan()
+    for probe, reason in (("P2", "given up"), ("P1", "probe has its share")):
+        key = ground.value("SELECT id FROM probe WHERE name = :name", name=probe)
+        ground.ledger.skip(1, reason, probe_id=key)
+    assert only_phase(ground).given_up == ("P2",)
+    assert {cell.probe: cell.given_up for cell in only_phase(ground).cells} == {"P0": 0, "P1": 0, "P2": 4}
+
+
 def test_nothing_judged_has_no_pass_rate(ground: Ground) -> None:
     ground.plan()
-    assert only_phase(ground).pass_rate is None
+    assert (only_phase(ground).pass_rate, only_phase(ground).candidates_per_accepted) == (None, None)
 
 
 def test_reasons_are_counted_without_what_was_measured(ground: Ground) -> None:

@@ -48,6 +48,17 @@ def test_status_for_programs_is_one_object(ground: Ground, say: Say) -> None:
     assert status["workers"][0]["name"] == "w"
 
 
+def test_status_names_the_probes_that_were_given_up(ground: Ground, say: Say) -> None:
+    assert "gave up" not in say("status").out
+    ground.finish(ground.ids("probe.name = 'P1'")[:1])
+    ground.finish(ground.ids("state = 'pending' AND probe.name = 'P1'")[:2], SHORT_ANSWER)
+    ground.ledger.skip(1, "given up", probe_id=ground.value("SELECT id FROM probe WHERE name = 'P1'"))
+    assert "first gave up 1 of its probes, which would hardly reach their share: P1" in say("status").out
+    phase = say("status", "--json").data["status"]["phases"][0]
+    assert (phase["given_up"], phase["candidates_per_accepted"]) == (["P1"], 3.0)
+    assert sum(cell["given_up"] for cell in phase["cells"]) == 5
+
+
 def test_status_tells_why_a_run_ended(ground: Ground, say: Say) -> None:
     ground.finish(ground.ids(), SHORT_ANSWER)
     ground.look()

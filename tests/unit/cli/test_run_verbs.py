@@ -95,7 +95,7 @@ def test_a_run_that_ends_well_is_summed_up(ground: Ground, farm: FakeCampaign, s
     assert "run tiny: 24 samples planned" in ran.err
     assert "tiny active: first open 0/10 accepted, 0/24 done" in ran.err
     assert "run tiny is done" in ran.out
-    assert "first: 10 accepted, 100% of the judged ones; 10 generated, 14 not needed, 0 failed" in ran.out
+    assert "first: 10 accepted, 100% of the judged ones (1.0 candidates each); 10 generated, 14 not needed" in ran.out
     assert farm.closed == [verbs.GRACE_SECONDS + 10]
 
 

@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from statistics import mean
+from statistics import mean, pstdev
 from time import sleep
 from typing import Any
 
@@ -65,6 +65,13 @@ def test_quality_decides_how_many_pass() -> None:
 def test_some_prompts_are_harder_than_others() -> None:
     per_prompt = [mean(scores(at_once(), [ask(10 * n + prompt) for n in range(40)])) for prompt in range(10)]
     assert max(per_prompt) - min(per_prompt) > 4
+
+
+def test_how_much_prompts_differ_can_be_chosen() -> None:
+    def spread(**settings: float) -> float:
+        return pstdev(mean(scores(at_once(**settings), [ask(10 * n + p) for n in range(20)])) for p in range(10))
+
+    assert spread(prompt_spread=0.0) < spread(prompt_spread=0.1) < spread(prompt_spread=0.3)
 
 
 def test_an_adapter_raises_the_score() -> None:

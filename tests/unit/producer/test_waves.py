@@ -1,5 +1,7 @@
 """Which samples become messages, in which order, how many at once, and what happens when messages are lost."""
 
+from itertools import pairwise
+
 from lemfarm.broker import generate_queue
 from tests.ground import MODEL, RUN_FILE, Ground
 
@@ -83,6 +85,15 @@ def test_the_whole_grid_is_made_evenly_where_the_quota_does_not_stop_it(ground: 
     ground.look()
     assert (ground.phase_states(), ground.state) == ({"first": "full"}, "done")
     assert ground.balance().done == 24
+
+
+def test_the_whole_grid_is_sent_in_short_runs_of_one_wording(ground: Ground) -> None:
+    ground.plan(WHOLE.replace("samples: 4", "samples: 40"))
+    ground.look()
+    wordings = [" ".join(label.split()[:2]) for label in ground.queue.labels]
+    changes = sum(one != other for one, other in pairwise(wordings))
+    assert len(wordings) == 64
+    assert changes < len(wordings) / 4
 
 
 def test_a_retry_waits_for_its_time(ground: Ground) -> None:
