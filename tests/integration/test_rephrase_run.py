@@ -73,9 +73,9 @@ class Hand:
         ledger = Ledger(self.database)
         claim = ledger.claim(self._first(kind), "hand", 1000.0)
         assert claim is not None
-        prompt = self.library.wording(claim.variant_id).prompt
+        wording = self.library.wording(claim.variant_id)
         completion = Completion(GOOD[kind], FinishReason.STOP, token_ids=(1, 2), placement=Placement.NONE)
-        assert ledger.record(make_result(claim, "hand", prompt, completion, self.library.rules(claim.phase_id)))
+        assert ledger.record(make_result(claim, "hand", wording, completion, self.library.rules(claim.phase_id)))
 
     def _first(self, kind: Kind) -> str:
         query = select(Sample.id).join(Probe).where(Probe.domain == kind, Sample.sample_index == 0)
