@@ -77,8 +77,8 @@ def test_the_process_of_the_acting_watcher_is_killed(farm: Farm, dice: random.Ra
 
 @pytest.mark.subset
 def test_a_worker_dies_at_each_write(farm: Farm, dice: random.Random) -> None:
-    """Claim, text, spool, store, acknowledgement: one death at each, in any order, and again at two of them. Beside it a
-    worker goes on, with one slot, so that it leaves work for those who are to die."""
+    """Claim, text, spool, store, acknowledgement: one death at each, in any order, and again at two of them. A worker
+    with one slot goes on beside it, so slow that it leaves work for those who are to die."""
     steady = farm.start_worker("steady", LEMFARM_SLOTS="1")
     farm.wait_ready(steady)
     places = dice.sample(list(PLACES), len(PLACES)) + dice.sample(list(PLACES), 2)
