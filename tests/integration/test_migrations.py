@@ -14,6 +14,7 @@ from sqlmodel import SQLModel
 from lemfarm import __version__
 from lemfarm.database import SCHEMA_HEAD, Database, alembic_config, open_database, schema_status
 from lemfarm.errors import VersionError
+from lemfarm.records import Kernel, LossPoint, Phase, Run, TrainingStage
 from tests.postgres import postgres, postgres_url  # noqa: F401
 
 PROCESSES = 4
@@ -72,13 +73,23 @@ def test_down_and_up_again(database: Database) -> None:
 
 def test_every_step_down_can_be_taken_back_with_rows_in_place(database: Database) -> None:
     database.migrate()
-    with database.write() as connection:
-        connection.execute(text("INSERT INTO kernel (hash, name, text) VALUES ('b2:1', 'k', 'Be kind.')"))
+    with database.session() as session:
+        session.add(Kernel(hash="b2:1", name="k", text="Be kind."))
+        session.add(Run(name="r", config_hash="", model_key="m", lemfarm_version="0"))
+        session.flush()
+        session.add(Phase(run_id=1, name="p", position=0))
+        session.flush()
+        session.add(TrainingStage(run_id=1, phase_id=1))
+        session.flush()
+        session.add(LossPoint(stage_id=1, epoch=1, kind="train", iteration=1, loss=0.5))
     for step in list(ScriptDirectory.from_config(alembic_config()).walk_revisions())[:-1]:
         command.downgrade(alembic_config(database.engine), str(step.down_revision))
     database.migrate()
     with database.read() as connection:
         assert connection.execute(text("SELECT text FROM kernel")).scalar_one() == "Be kind."
+        assert connection.execute(text("SELECT loss FROM loss_point WHERE stage_id = 1")).scalar_one() == 0.5
+        if connection.dialect.name == "sqlite":
+            assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
 
 
 def test_a_newer_schema_is_refused_and_both_versions_named(database: Database, url: str) -> None:
