@@ -71,7 +71,8 @@ def one_by_one(_options: argparse.Namespace) -> dict[str, Any]:
     for page in judged_pages(database, 1, gates, Which.OTHERS):
         for one in page.answers:
             verdict = NewVerdict(one.sample_id, one.text_id, hashed, one.verdict.outcome, one.verdict.reason)
-            ledger.judge([verdict])
+            with database.write() as connection:
+                ledger.judge(connection, [verdict])
             judged += 1
     return {"judged": judged}
 
@@ -86,7 +87,7 @@ def try_scorer(_options: argparse.Namespace) -> dict[str, Any]:
 
 def score(_options: argparse.Namespace) -> dict[str, Any]:
     """Store them."""
-    from producer.stored_scores import score_stored
+    from producer.run_scores import score_stored
 
     return {"added": sum(row.added for row in score_stored(opened(), None, ["v2"]).rows)}
 

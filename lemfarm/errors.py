@@ -12,7 +12,6 @@ The tree, with the exit code that the command line gives each branch:
     │   ├── ModelMismatch             2   its weights are not those the run began with
     │   └── BatchingUnsafe            2   batched output differs from output alone on this machine
     ├── VersionError                  2   another lemfarm, or a newer database schema
-    ├── Starved                       3   the grid cannot fill a quota
     ├── Unavailable                   4   a service or a resource is missing right now
     │   ├── BrokerDown                4
     │   ├── DatabaseDown              4
@@ -77,12 +76,6 @@ class VersionError(LemfarmError):
     """Two versions of lemfarm, or of the database schema, would have to work together."""
 
     exit_code = 2
-
-
-class Starved(LemfarmError):
-    """The grid is used up and a quota is not full."""
-
-    exit_code = 3
 
 
 class Unavailable(LemfarmError):

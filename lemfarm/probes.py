@@ -103,12 +103,6 @@ def variant_hash(variant: Variant) -> str:
     return content_hash([[message.role, message.content] for message in variant.messages])
 
 
-def probe_hash(probe: Probe) -> str:
-    """Name a probe with all it carries, so that the database can tell whether a file has changed."""
-    variants = [[variant.position, variant.kind, variant_hash(variant)] for variant in probe.variants]
-    return content_hash({"id": probe.id, "domain": probe.domain, "variants": variants, "fields": dict(probe.fields)})
-
-
 def held_out_probes(probe_ids: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """The probes that are never trained on: `share` of them, by hash, so that every machine picks the same.
 
@@ -120,6 +114,13 @@ def held_out_probes(probe_ids: Iterable[str], share: float, seed: int) -> frozen
         return frozenset()
     wanted = round(share * len(ordered))
     return frozenset(ordered[: min(max(wanted, 1), len(ordered) - 1)])
+
+
+def measured_probes(probe_ids: Iterable[str], held_out: frozenset[str], share: float, seed: int) -> frozenset[str]:
+    """The probes of an evaluation set that are asked: the held-out ones and a share of the others, by hash."""
+    known = set(probe_ids)
+    others = in_hash_order(known - held_out, seed)
+    return frozenset(known & held_out) | frozenset(others[: round(share * len(others))])
 
 
 def in_hash_order(probe_ids: Iterable[str], seed: int) -> list[str]:

@@ -4,7 +4,6 @@ import codecs
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -47,14 +46,6 @@ def decode_marking(data: bytes) -> str:
 def stray_bytes(text: str) -> list[int]:
     """The bytes that `decode_marking` could not read, in their order."""
     return [ord(character) - 0xDC00 for character in text if "\udc00" <= character <= "\udcff"]
-
-
-def open_text(path: Path) -> TextIO:
-    """Open for reading line by line, whatever the encoding; only line feeds end a line, so that U+2028 within a text
-    does not. Raises OSError."""
-    with path.open("rb") as file:
-        encoding = encoding_of(file.read(_HEAD_BYTES))
-    return path.open(encoding=encoding, newline="\n")
 
 
 def printable(path: Path) -> str:

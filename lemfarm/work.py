@@ -123,6 +123,7 @@ class Balance:
 
     @property
     def planned(self) -> int:
+        """All rows, wherever they stand; superseded ones are not among them."""
         return self.pending + self.leased + self.done + self.failed + self.skipped
 
     @property

@@ -11,12 +11,12 @@ from sqlmodel import Session, select
 from lemfarm.config import PhaseConfig, config_from_data
 from lemfarm.database import Database
 from lemfarm.planning import Cell
-from lemfarm.records import Outcome, Phase, PhaseState, Probe
+from lemfarm.records import WAITS_FOR_REVIEW, Outcome, Phase, PhaseState, Probe
 from lemfarm.status import find_run
 from producer.gate_change import Difference, GateChange, change_gates
 from producer.judging import JudgedPage, Progress, Which, count_done, judged_pages
 from producer.quota_outlook import Outlook, ThinProbe, outlook, starving, with_skipped
-from producer.quotas import live_phases
+from producer.rejudging import live_phases
 from producer.standing import Standing, read_standing
 
 
@@ -89,7 +89,9 @@ def try_gates(
         if was.name in phases:
             phase, tally = phases[was.name], _Tally()
             cores = processes or os.cpu_count() or 1
-            for page in judged_pages(database, _key(phase), then.gates, Which.ALL, processes=cores):
+            for page in judged_pages(
+                database, _key(phase), then.gates, Which.ALL, review=then.review, processes=cores
+            ):
                 tally.add(page)
                 progress.advance(len(page.answers))
             trials.append(_trial(database, phase, was, then, tally))
@@ -103,8 +105,17 @@ class _Tally:
 
     now: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     then: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    in_review: Counter[tuple[str, str]] = field(default_factory=Counter)  #: of those held then: that wait for a person
     computed: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def in_review_by_probe(self) -> Counter[str]:
+        """The same by probe."""
+        counts: Counter[str] = Counter()
+        for (probe, _variant), count in self.in_review.items():
+            counts[probe] += count
+        return counts
 
     def add(self, page: JudgedPage) -> None:
         """Count a page."""
@@ -113,11 +124,14 @@ class _Tally:
         for answer in page.answers:
             self.now[answer.probe_id, answer.variant_id, answer.before] += 1
             self.then[answer.probe_id, answer.variant_id, answer.verdict.outcome] += 1
+            if answer.verdict.reason.startswith(WAITS_FOR_REVIEW):
+                self.in_review[answer.probe_id, answer.variant_id] += 1
 
 
 def _trial(database: Database, phase: Phase, was: PhaseConfig, then: PhaseConfig, tally: _Tally) -> PhaseTrial:
     standing = with_skipped(database, _key(phase), read_standing(database, _key(phase)))
-    after = replace(standing, cells=tuple(_cell_then(cell, standing, tally) for cell in standing.cells))
+    cells = tuple(_cell_then(cell, standing, tally) for cell in standing.cells)
+    after = replace(standing, cells=cells, in_review=tally.in_review_by_probe)
     probes = _probes(database, standing)
     names = {key: probe.name for key, probe in probes.items()}
     trained = phase.state == PhaseState.TRAINED
@@ -168,11 +182,13 @@ def _cell_then(cell: Cell, standing: Standing, tally: _Tally) -> Cell:
     key = (cell.probe, standing.variants[cell.key])
     then = {outcome: tally.then[(*key, str(outcome))] for outcome in Outcome}
     held_before = tally.now[(*key, str(Outcome.HELD))]
+    in_review_before = cell.accepted - tally.now[(*key, str(Outcome.ACCEPTED))]
+    in_review = tally.in_review[key]
     return replace(
         cell,
-        accepted=then[Outcome.ACCEPTED],
+        accepted=then[Outcome.ACCEPTED] + in_review,
         rejected=then[Outcome.REJECTED],
-        other=cell.other - held_before + then[Outcome.HELD],
+        other=cell.other - (held_before - in_review_before) + then[Outcome.HELD] - in_review,
     )
 
 

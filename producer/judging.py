@@ -8,14 +8,16 @@ from enum import StrEnum
 from itertools import tee
 from typing import Any
 
-from lemfarm.config import Gate
-from lemfarm.database import Database, prepared
+from lemfarm.config import Gate, ReviewConfig
+from lemfarm.curation.review import Word, with_review
+from lemfarm.curation.review_words import changes_of, words_of
+from lemfarm.database import Database, decoded, prepared
 from lemfarm.engines.base import FinishReason
 from lemfarm.gates import Answer, Verdict, gate_hash, judge, required_scorers
 from lemfarm.scoring.processes import map_in_order
 from lemfarm.work import ScoredBy
-from producer.score_tasks import Scored, ScoreTask, expected_of, score_tasks
-from producer.scores import decoded, known_values, prompt_of, versions_of
+from producer.score_tasks import Scored, ScoreTask, score_tasks
+from producer.text_scores import known_values, task_of, versions_of
 
 PAGE = 200
 """Answers read, scored, judged and written at once: some 100 KB to 1 MB of text."""
@@ -45,6 +47,7 @@ class Judged:
     before: str
     verdict: Verdict
     is_new: bool  #: it differs from the last verdict, if only by the gates it came from
+    words: int = 0  #: changes in what reviewers said of it, see `changes_of`
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +80,32 @@ class _Page:
     rows: Sequence[Any]
     values: Mapping[tuple[int, str], float]
     tasks: tuple[ScoreTask, ...]
+    words: Mapping[str, Sequence[Word]]
+    changes: Mapping[str, int]
 
 
 def judged_pages(
-    database: Database, phase_id: int, gates: Sequence[Gate], which: Which, *, processes: int = 1
+    database: Database,
+    phase_id: int,
+    gates: Sequence[Gate],
+    which: Which,
+    *,
+    review: ReviewConfig | None = None,
+    processes: int = 1,
 ) -> Iterator[JudgedPage]:
-    """Judge stored answers of a phase, page by page, in the order of their texts.
+    """Judge stored answers of a phase, page by page, in the order of their texts; what reviewers said goes on counting.
 
     More than one of `processes` start where many scores are missing. A sample without a score that a gate asks for is
     held, as when it was new. Raises Unavailable.
     """
-    hashed = gate_hash(gates)
+    hashed, review = gate_hash(gates, review), review or ReviewConfig()
     versions, absent = versions_of(required_scorers(gates))
     if processes > 1 and _missing(database, phase_id, versions) < WORTH_PROCESSES:
         processes = 1
     ahead, beside = tee(_pages(database, phase_id, hashed, which, versions))
     scored = map_in_order(score_tasks, (page.tasks for page in ahead), processes)
     for page, found in zip(beside, scored, strict=True):
-        yield _judged(page, found, gates, hashed, absent)
+        yield _judged(page, found, gates, review, hashed, absent)
 
 
 def count_done(database: Database, phase_id: int) -> int:
@@ -106,7 +117,12 @@ def count_done(database: Database, phase_id: int) -> int:
 
 
 def _judged(
-    page: _Page, found: Sequence[Scored], gates: Sequence[Gate], hashed: str, absent: Mapping[str, str]
+    page: _Page,
+    found: Sequence[Scored],
+    gates: Sequence[Gate],
+    review: ReviewConfig,
+    hashed: str,
+    absent: Mapping[str, str],
 ) -> JudgedPage:
     computed = tuple((one.text_id, one.score) for one in found if one.score)
     failures = Counter(one.reason for one in found if not one.score)
@@ -117,9 +133,11 @@ def _judged(
     for row in page.rows:
         scores = {name: values[row.text_id, name] for name in names if (row.text_id, name) in values}
         finish = FinishReason(decoded(row.generation)["finish_reason"])
-        verdict = judge(gates, Answer(row.content, finish, scores))
+        by_gates = judge(gates, Answer(row.content, finish, scores))
+        verdict = with_review(by_gates, row.id, review, page.words.get(row.id, ()))
         is_new = (row.gate_hash, row.outcome, row.reason) != (hashed, verdict.outcome, verdict.reason)
-        answers.append(Judged(row.id, row.probe_id, row.variant_id, row.text_id, row.outcome, verdict, is_new))
+        ids, changes = (row.id, row.probe_id, row.variant_id, row.text_id), page.changes.get(row.id, 0)
+        answers.append(Judged(*ids, row.outcome, verdict, is_new, changes))
     return JudgedPage(tuple(answers), computed, failures)
 
 
@@ -140,13 +158,10 @@ def _pages(
 
 def _page(database: Database, rows: Sequence[Any], versions: Mapping[str, str]) -> _Page:
     known = known_values(database, [row.text_id for row in rows], versions) if versions else {}
-    tasks = [
-        ScoreTask(row.text_id, name, prompt_of(row.messages), row.content, expected_of(decoded(row.fields)))
-        for row in rows
-        for name in versions
-        if (row.text_id, name) not in known
-    ]
-    return _Page(rows, known, tuple(tasks))
+    tasks = [task_of(row, row.text_id, name) for row in rows for name in versions if (row.text_id, name) not in known]
+    ids = [row.id for row in rows]
+    with database.read() as connection:
+        return _Page(rows, known, tuple(tasks), words_of(connection, ids), changes_of(connection, ids))
 
 
 def _missing(database: Database, phase_id: int, versions: Mapping[str, str]) -> int:

@@ -10,12 +10,13 @@ from lemfarm.config import config_data, config_from_data
 from lemfarm.database import Database
 from lemfarm.gates import gate_hash
 from lemfarm.identity import content_hash
-from lemfarm.records import Phase, PhaseState, Run, RunState, StageState, TrainingStage
+from lemfarm.records import UNTRAINED, Phase, PhaseState, Run, RunState, StageState, TrainingStage
 from lemfarm.status import find_run
 from producer.gate_change import ChangedGates, Difference, GateChange, change_gates
 from producer.judging import Progress, count_done
 from producer.plan import refuse_foreign
-from producer.quotas import Rejudged, live_phases, reopen, state_of
+from producer.quotas import state_of
+from producer.rejudging import Rejudged, live_phases, reopen
 from producer.standing import read_standing
 
 #: Ends that other gates may undo; a run that was stopped or cancelled needs a person's word.
@@ -36,7 +37,7 @@ class AppliedPhase:
     @property
     def is_trained(self) -> bool:
         """Its adapter stays, whatever the gates say now."""
-        return self.state == PhaseState.TRAINED
+        return self.state not in UNTRAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,11 @@ def _store(database: Database, run_id: int, change: GateChange) -> ChangedGates:
         run.config_hash, run.planned_hash = content_hash(run.config), ""
         gates = {phase.name: phase for phase in changed.config.phases}
         for row in session.exec(select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False))):
-            hashed = gate_hash(gates[row.name].gates)
+            hashed = gate_hash(gates[row.name].gates, gates[row.name].review)
             if hashed == row.gate_hash:
                 continue
             row.config, row.gate_hash = gates[row.name].model_dump(mode="json"), hashed
-            if row.state != PhaseState.TRAINED and run.state not in _MAY_GO_ON:
+            if row.state in UNTRAINED and run.state not in _MAY_GO_ON:
                 row.state = PhaseState.OPEN  # the watcher closes it again once nothing is judged by older gates
         return changed
 
@@ -107,7 +108,7 @@ def _as_they_stand(database: Database, run_id: int, judged: Sequence[Rejudged]) 
         if row.name in found:
             assert row.id is not None
             standing = read_standing(database, row.id)
-            state = row.state if row.state == PhaseState.TRAINED else state_of(standing, config.quota)
+            state = row.state if row.state not in UNTRAINED else state_of(standing, config.quota)
             counted, wanted = standing.accepted(config.quota), config.quota.accepted
             phases.append(AppliedPhase(row.name, str(state), counted, wanted, found[row.name]))
     return tuple(phases)

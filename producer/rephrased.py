@@ -1,13 +1,12 @@
 """What came of a rephrasing run: the best answer of each pair, and why others have none."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lemfarm.config import RunConfig
-from lemfarm.database import Database, prepared
+from lemfarm.database import Database, decoded, prepared
 from lemfarm.records import Outcome, SampleState
 from lemfarm.rephrasing import clean
 from lemfarm.scorers.rephrasing import FAULTS, LEAST_CHANGED
@@ -99,12 +98,12 @@ def _answers(database: Database, run_name: str) -> dict[str, list[_Answer]]:
         ).all()
     found: dict[str, list[_Answer]] = {}
     for row in rows:
-        found.setdefault(_decoded(row.messages)[-1]["content"], []).append(_answer(row))
+        found.setdefault(decoded(row.messages)[-1]["content"], []).append(_answer(row))
     return found
 
 
 def _answer(row: Any) -> _Answer:
-    text, signals = clean(row.content or ""), _decoded(row.signals) or {}
+    text, signals = clean(row.content or ""), decoded(row.signals) or {}
     return _Answer(row.id, row.state, row.outcome, row.reason, text, row.value or 0.0, signals)
 
 
@@ -113,10 +112,6 @@ _SAMPLES = """SELECT s.id, s.state, s.outcome, s.reason, v.messages, t.content, 
     LEFT JOIN text t ON t.sample_id = s.id AND t.revision = (SELECT max(revision) FROM text WHERE sample_id = s.id)
     LEFT JOIN score c ON c.id = (SELECT max(id) FROM score WHERE text_id = t.id AND scorer = :scorer)
     WHERE s.run_id = :run AND p.name = :phase AND NOT s.superseded ORDER BY s.sample_index, s.id"""
-
-
-def _decoded(value: object) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
 
 
 def _best(answers: Sequence[_Answer], known: Sequence[str]) -> _Answer | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lemfarm.cli.run import SetOption, overrides
+from lemfarm.cli.campaign import SetOption, overrides
 from lemfarm.cli.shared import ConfigArgument, JsonOption, emit, err, out
 
 if TYPE_CHECKING:

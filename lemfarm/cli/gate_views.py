@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from rich.table import Table
 from rich.text import Text
 
-from lemfarm.cli.shared import err, out, show_table
+from lemfarm.cli.shared import bare_table, err, number_columns, out, show_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from producer.gate_change import Difference
     from producer.gate_trial import GateTrial, Passing, PhaseTrial
     from producer.quota_outlook import Outlook, ThinProbe
@@ -80,11 +81,9 @@ def _as_written(value: Any) -> str:
     return str(lines[0])
 
 
-def _passing_table(phase: "PhaseTrial") -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for title in ("done", "passes now", "", "would pass", "", "difference", "held"):
-        table.add_column(title, justify="right", no_wrap=True)
+def _passing_table(phase: "PhaseTrial") -> "Table":
+    titles = ("done", "passes now", "", "would pass", "", "difference", "held")
+    table = bare_table("", *number_columns(*titles, no_wrap=True))
     groups = [("all", phase.total)]
     groups += [(f"domain {line.name}", line) for line in phase.domains]
     groups += [(line.name, line) for line in phase.probes]

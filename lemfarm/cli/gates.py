@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lemfarm.cli.progress import count_bar
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
     HomeOption,
+    JobsOption,
     JsonOption,
     RunArgument,
     emit,
@@ -45,10 +47,6 @@ MinCharsOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Take the gates of this run file instead.", show_default=False)
 ]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("--jobs", min=1, help="Processes that compute missing scores.", show_default="one for each core"),
-]
 
 
 @app.command("try")
@@ -67,7 +65,6 @@ def try_out(
 ) -> None:
     """Show what would pass with other gates, against what passes now. Nothing is written."""
     from lemfarm.cli.gate_views import show_trial
-    from lemfarm.cli.score_views import count_bar
     from producer.gate_trial import try_gates
 
     change = _change(phase, at_least, scorer, min_chars, config)
@@ -99,7 +96,6 @@ def apply(
     Without any of the options, samples that wait for a score are judged again.
     """
     from lemfarm.cli.gate_views import show_applied
-    from lemfarm.cli.score_views import count_bar
     from producer.regate import apply_gates
 
     change = _change(phase, at_least, scorer, min_chars, config)

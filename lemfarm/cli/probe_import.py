@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lemfarm.cli.shared import JsonOption, counted, emit, err, out, plain, show_table
+from lemfarm.cli.shared import (
+    JsonOption,
+    bare_table,
+    counted,
+    emit,
+    err,
+    number_columns,
+    out,
+    plain,
+    show_table,
+    word_columns,
+)
 
 if TYPE_CHECKING:
     from lemfarm.importing import Report
@@ -133,16 +144,12 @@ def _figures(report: "Report") -> dict[str, str]:
 def _show_files(report: "Report", most: int | None) -> None:
     """A line a file, where there are not too many."""
     from rich.markup import escape
-    from rich.table import Table
 
     if most is not None and len(report.files) > most:
         _tell_more(len(report.files), 0, "files")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("file", "shape"):
-        table.add_column(title, overflow="fold")
-    for title in ("entries", "texts", "repeats", "skipped", "not read"):
-        table.add_column(title, justify="right")
+    counted_titles = number_columns("entries", "texts", "repeats", "skipped", "not read")
+    table = bare_table(*word_columns("file", "shape"), *counted_titles)
     for file in report.files:
         counts = (file.entries, file.kept, file.repeats, file.skipped, file.unread)
         table.add_row(escape(plain(file.path)), file.shape, *(f"{count:,}" for count in counts))

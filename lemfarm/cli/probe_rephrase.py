@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.run import (
+from lemfarm.cli.campaign import (
     ModelOption,
     SetOption,
     SlotsOption,
     WorkersOption,
     interruptible,
-    mapping,
+    open_for,
     overrides,
-    tell_event,
     tell_plan,
     worker_environment,
 )
@@ -21,7 +20,6 @@ from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOpt
 from lemfarm.rephrasing import Kind
 
 if TYPE_CHECKING:
-    from lemfarm.cli.shared import Farm
     from lemfarm.config import RunConfig
     from producer.campaign import Campaign
     from producer.rephrase import RephrasingPlan
@@ -75,7 +73,8 @@ def rephrase(
     found, code = Rephrasings(), 0
     if plan.pairs:
         settings = rephrasing_run(plan, base, name=name, samples=samples, home=farm.home)
-        campaign = _open(farm, settings, workers=workers, slots=slots, model=model)
+        environment = worker_environment(slots, model, name)
+        campaign = open_for(farm, name, workers=workers, model=model, environment=environment)
         found, code = _make(campaign, plan, settings)
     save(found, plan, out_file, home=farm.home, run=name)
     if as_json:
@@ -83,23 +82,6 @@ def rephrase(
     else:
         _show(found, plan, out_file)
     raise typer.Exit(code or (STARVED if found.missing else 0))
-
-
-def _open(
-    farm: "Farm", settings: "RunConfig", *, workers: int, slots: int | None, model: list[str] | None
-) -> "Campaign":
-    from lemfarm.journal import write_to_file
-    from producer.campaign import open_campaign
-
-    write_to_file(farm.home.ensure(farm.home.logs) / f"run-{settings.run}.log")
-    return open_campaign(
-        farm.home,
-        farm.connections,
-        workers=workers,
-        models=mapping(model),
-        worker_environment=worker_environment(slots, model, settings.run),
-        on_event=tell_event,
-    )
 
 
 def _make(campaign: "Campaign", plan: "RephrasingPlan", settings: "RunConfig") -> tuple["Rephrasings", int]:

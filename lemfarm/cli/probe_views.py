@@ -3,12 +3,12 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lemfarm.cli.shared import counted, err, out, plain, show_table
+from lemfarm.cli.shared import bare_table, counted, err, number_columns, out, plain, show_table, word_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
+    from rich.table import Column
 
     from lemfarm.library.coverage import Cell, Coverage, ThinSpot
     from lemfarm.library.listing import ProbeDetails, ProbeLine, WordingDetails
@@ -23,8 +23,7 @@ def show_lines(lines: "Sequence[ProbeLine]") -> None:
     """A line a probe."""
     from rich.text import Text
 
-    table = _table("id", "domain", numbers=("variants", "words"))
-    table.add_column("begins", overflow="fold")
+    table = bare_table(*_key_columns("id", "domain"), *number_columns("variants", "words"), *word_columns("begins"))
     for line in lines:
         cells = (line.id, line.domain, str(line.variants), str(line.words), line.begins)
         table.add_row(*map(Text, map(plain, cells)))
@@ -52,7 +51,8 @@ def show_coverage(found: "Coverage") -> None:
     """The counts, a line a cell and their sum, then what is thin and what is missing."""
     from rich.text import Text
 
-    table = _table(*found.by, numbers=("probes", "texts", *found.kinds, _WORDS))
+    numbers = map(Text, map(plain, ("probes", "texts", *found.kinds, _WORDS)))
+    table = bare_table(*_key_columns(*found.by), *number_columns(*numbers))
     for cell in (*found.cells, found.total):
         table.add_row(
             *map(Text, map(plain, _coverage_row(cell, found.kinds))), style="bold" if cell is found.total else ""
@@ -90,16 +90,12 @@ def tell_problems(library: "Library") -> None:
         err().print(f"[yellow]and {len(remarks) - _TOLD:,} more;[/] `lemfarm probes check` has all", soft_wrap=True)
 
 
-def _table(*words: str, numbers: "Sequence[str]" = ()) -> "Table":
-    from rich.table import Table
+def _key_columns(first: str, *others: str) -> "list[Column]":
+    """What a line is found by stands on one line; titles are words of the files, and so no markup."""
+    from rich.table import Column
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in words:
-        table.add_column(Text(title), overflow="fold", no_wrap=title == words[0])
-    for title in numbers:
-        table.add_column(Text(plain(title)), justify="right")
-    return table
+    return [Column(Text(first), overflow="fold", no_wrap=True), *word_columns(*map(Text, others))]
 
 
 def _plain_lines(text: str) -> str:

@@ -11,10 +11,12 @@ from lemfarm.cli.shared import (
     HomeOption,
     JsonOption,
     RunArgument,
+    bare_table,
     emit,
     open_farm,
     out,
     show_table,
+    word_columns,
 )
 
 app = typer.Typer(
@@ -41,7 +43,7 @@ def list_samples(
 ) -> None:
     """List samples, those finished last first."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column
 
     from lemfarm.samples import list_samples as read
 
@@ -57,9 +59,8 @@ def list_samples(
     if as_json:
         emit("samples", samples=found)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("id", "sample", "phase", "state", "outcome", "scores", "reason"):
-        table.add_column(title, overflow="fold", no_wrap=title == "id")
+    titles = word_columns("sample", "phase", "state", "outcome", "scores", "reason")
+    table = bare_table(Column("id", overflow="fold", no_wrap=True), *titles)
     for row in found:
         scores = ", ".join(f"{name} {value:.2f}" for name, value in row.scores.items())
         words = (row.id[:12], row.label, row.phase, row.state, row.outcome or "", scores, row.reason)

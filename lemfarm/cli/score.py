@@ -1,4 +1,4 @@
-"""`score`, `rescore`, `scorers list|calibrate`. Twins: `lemfarm.scoring`, `producer.stored_scores`."""
+"""`score`, `rescore`, `scorers list|calibrate`. Twins: `lemfarm.scoring`, `producer.run_scores`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lemfarm.cli.shared import BrokerOption, DatabaseOption, Farm, HomeOption, JsonOption, emit, open_farm
+from lemfarm.cli.progress import bytes_bar, count_bar
+from lemfarm.cli.shared import BrokerOption, DatabaseOption, Farm, HomeOption, JobsOption, JsonOption, emit, open_farm
 
 if TYPE_CHECKING:
     from lemfarm.errors import InputError
@@ -28,10 +29,6 @@ FilesArgument = Annotated[
 ScorersOption = Annotated[
     list[str] | None,
     typer.Option("--scorer", help="A scorer; several may be given. `lemfarm scorers list` has their names."),
-]
-JobsOption = Annotated[
-    int | None,
-    typer.Option("--jobs", min=1, help="Processes that score a big input.", show_default="one for each core"),
 ]
 RunOption = Annotated[
     str | None,
@@ -87,7 +84,7 @@ def rescore(
     Nothing is written. Lines that are no A/B record are named and left out; the exit code is then 2.
     """
     from lemfarm.cli.score_pair_views import show_comparison
-    from lemfarm.cli.score_views import bytes_bar, show_problems
+    from lemfarm.cli.score_views import show_problems
     from lemfarm.scoring.comparison import compare_file
     from lemfarm.scoring.lines import check_inputs
 
@@ -163,7 +160,7 @@ def _score_files(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    from lemfarm.cli.score_views import bytes_bar, show_explanation, show_problems, show_summary
+    from lemfarm.cli.score_views import show_explanation, show_problems, show_summary
     from lemfarm.scoring.files import score_files
 
     explanations: list[Explanation] = []
@@ -196,8 +193,8 @@ def _show_while_read(show: "Callable[[Explanation], None]", explanation: "Explan
 
 
 def _score_run(farm: Farm, run: str, scorers: list[str], jobs: int | None, as_json: bool) -> None:
-    from lemfarm.cli.score_views import count_bar, show_failures, show_stored
-    from producer.stored_scores import score_stored
+    from lemfarm.cli.score_views import show_failures, show_stored
+    from producer.run_scores import score_stored
 
     with count_bar("scoring") as bar:
         found = score_stored(farm.database(), run, scorers, processes=jobs, on_progress=bar)
@@ -212,7 +209,6 @@ def _score_run(farm: Farm, run: str, scorers: list[str], jobs: int | None, as_js
 def _file_pairs(
     files: list[str], first: str, second: str, jobs: int | None
 ) -> "tuple[Sequence[Pair], Sequence[FileReport]]":
-    from lemfarm.cli.score_views import bytes_bar
     from lemfarm.scoring.pairs import file_pairs
 
     with bytes_bar("scoring") as bar:
@@ -221,10 +217,9 @@ def _file_pairs(
 
 def _run_pairs(farm: Farm, run: str, first: str, second: str, jobs: int | None) -> "Sequence[Pair]":
     """The pairs of a run, after what is not scored yet has been: those scores are kept."""
-    from lemfarm.cli.score_views import count_bar
     from lemfarm.scoring.pairs import stored_pairs
     from lemfarm.status import find_run
-    from producer.stored_scores import score_stored
+    from producer.run_scores import score_stored
 
     database = farm.database()
     row = find_run(database, run)

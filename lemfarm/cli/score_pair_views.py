@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from lemfarm.cli.score_views import bare_table
-from lemfarm.cli.shared import out, plain, show_table
+from lemfarm.cli.shared import bare_table, number_columns, out, plain, show_table, word_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from lemfarm.evaluation.statistics import Interval
     from lemfarm.scoring.calibration import Agreement, Calibration
@@ -35,10 +35,9 @@ def show_comparison(found: "FileComparison") -> None:
     console.print()
 
 
-def _condition_table(found: "FileComparison") -> Table:
-    table = bare_table("  condition")
-    for title in ("n", "recorded", f"fresh {found.scorer}", "difference", "equal"):
-        table.add_column(title, justify="right")
+def _condition_table(found: "FileComparison") -> "Table":
+    titles = ("n", "recorded", f"fresh {found.scorer}", "difference", "equal")
+    table = bare_table(*word_columns("  condition"), *number_columns(*titles))
     for row in found.conditions:
         figures = (_figure(row.recorded), f"{row.fresh:.2f}", _figure(row.difference, "+"))
         table.add_row(Text(f"  {plain(row.condition)}"), f"{row.n:,}", *figures, f"{row.same:,}")
@@ -60,10 +59,9 @@ def _origin(found: "FileComparison") -> list[str]:
     return lines
 
 
-def _change_table(changes: "Sequence[Change]") -> Table:
-    table = bare_table("  against baseline")
-    for title in ("fresh", "95 % interval", "better / worse / same", "recorded", "better / worse / same"):
-        table.add_column(title, justify="right")
+def _change_table(changes: "Sequence[Change]") -> "Table":
+    titles = ("fresh", "95 % interval", "better / worse / same", "recorded", "better / worse / same")
+    table = bare_table(*word_columns("  against baseline"), *number_columns(*titles))
     for change in changes:
         recorded = change.recorded
         table.add_row(
@@ -120,10 +118,8 @@ def _agreement(found: "Agreement") -> str:
     return f"{found.share:.1%} of the answers, kappa {_figure(found.kappa)}"
 
 
-def _confusion(first: str, second: str, found: "Agreement") -> Table:
-    table = bare_table("")
-    table.add_column(f"{second} passes", justify="right")
-    table.add_column("fails", justify="right")
+def _confusion(first: str, second: str, found: "Agreement") -> "Table":
+    table = bare_table(*word_columns(""), *number_columns(f"{second} passes", "fails"))
     table.add_row(f"  {first} passes", f"{found.both:,}", f"{found.only_first:,}")
     table.add_row("  fails", f"{found.only_second:,}", f"{found.neither:,}")
     return table

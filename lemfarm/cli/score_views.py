@@ -1,27 +1,21 @@
 """How `score` and `scorers list` show what they found."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rich.table import Table
 from rich.text import Text
 
-from lemfarm.cli.shared import counted, err, out, plain, show_table
+from lemfarm.cli.shared import bare_table, counted, err, number_columns, out, plain, show_table, word_columns
 
 if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
+    from rich.table import Table
 
     from lemfarm.scoring.catalogue import ScorerEntry
     from lemfarm.scoring.explain import Explanation, Place
     from lemfarm.scoring.files import FileReport, ScoredFiles
     from lemfarm.scoring.summary import SummaryRow
-    from producer.stored_scores import StoredScores
-
-Advance = Callable[[int, int | None], None]
-"""Told how much is done, and how much there is (None: nobody knows)."""
+    from producer.run_scores import StoredScores
 
 MOST_GROUPS = 100
 """Rows of categories that a person may want to read; --json has all."""
@@ -41,37 +35,6 @@ class Reported(Protocol):
     @property
     def problems(self) -> Sequence[str]:
         """The first of what is wrong, each with its file:line."""
-
-
-@contextmanager
-def bytes_bar(label: str, *, hidden: bool = False) -> Iterator[Advance]:
-    """A bar of bytes on a terminal, nothing elsewhere; called with how many are done and how many there are."""
-    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with _bar(label, columns, hidden) as advance:
-        yield advance
-
-
-@contextmanager
-def count_bar(label: str) -> Iterator[Advance]:
-    """A bar of answers on a terminal, nothing elsewhere; called with how many are done and how many there are."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-
-    with _bar(label, (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())) as advance:
-        yield advance
-
-
-@contextmanager
-def _bar(label: str, columns: "Iterable[ProgressColumn]", hidden: bool = False) -> Iterator[Advance]:
-    from rich.progress import Progress, TextColumn
-
-    shown = sys.stderr.isatty() and not hidden
-    with Progress(
-        TextColumn("{task.description}", markup=False), *columns, console=err(), transient=True, disable=not shown
-    ) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def show_problems(reports: Iterable[Reported]) -> None:
@@ -109,12 +72,11 @@ def _account(report: "FileReport") -> str:
     return f"{report.file}: {', '.join(words)}"
 
 
-def _summary_table(rows: "Sequence[SummaryRow]", left_out: str) -> Table:
+def _summary_table(rows: "Sequence[SummaryRow]", left_out: str) -> "Table":
     """Columns that are empty in every row are left out."""
     names = [name for name in ("file", "category", "condition", "scorer") if any(getattr(r, name) for r in rows)]
-    table = bare_table(*(name for name in names if name != left_out))
-    for figure in ("n", "mean", "median", "min", "max"):
-        table.add_column(figure, justify="right", no_wrap=True)
+    figures = number_columns("n", "mean", "median", "min", "max", no_wrap=True)
+    table = bare_table(*word_columns(*(name for name in names if name != left_out)), *figures)
     for row in rows:
         words = [Text(plain(getattr(row, name))) for name in names if name != left_out]
         table.add_row(*words, f"{row.n:,}", *(f"{value:.2f}" for value in (row.mean, row.median, row.min, row.max)))
@@ -151,9 +113,7 @@ def _worth(points: float | None) -> str:
 
 def show_stored(found: "StoredScores") -> None:
     """What scoring a run's answers came to."""
-    table = bare_table("scorer", "version")
-    for title in ("added", "known", "failed"):
-        table.add_column(title, justify="right")
+    table = bare_table(*word_columns("scorer", "version"), *number_columns("added", "known", "failed"))
     for row in found.rows:
         table.add_row(row.scorer, row.version, f"{row.added:,}", f"{row.known:,}", f"{row.failed:,}")
     out().print(Text(f"run {found.run}"))
@@ -170,16 +130,8 @@ def show_failures(found: "StoredScores") -> None:
 
 def show_scorers(found: "Iterable[ScorerEntry]") -> None:
     """The list of scorers."""
-    table = bare_table("name", "version", "expected answer", "for")
+    table = bare_table(*word_columns("name", "version", "expected answer", "for"))
     for entry in found:
         purpose = Text(entry.problem, style="red") if entry.problem else Text(entry.purpose)
         table.add_row(Text(entry.name), Text(entry.version), "needed" if entry.compares else "", purpose)
     show_table(table)
-
-
-def bare_table(*titles: str) -> Table:
-    """A table without lines, as results look; words fold."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table

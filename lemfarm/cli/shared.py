@@ -11,7 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
     from lemfarm.connections import Connections
     from lemfarm.database import Database
@@ -45,6 +46,12 @@ BrokerOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 RunArgument = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Name of the run; the latest when left out.", show_default=False)
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", min=1, help="Processes that compute scores, where there are many.", show_default="one for each core"
+    ),
 ]
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A run file (YAML).")]
 
@@ -99,6 +106,27 @@ def err() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def bare_table(*columns: "str | Column") -> "Table":
+    """A table without lines, as results look."""
+    from rich.table import Table
+
+    return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def word_columns(*titles: "str | Text") -> "list[Column]":
+    """Columns of words: one that is longer than its column goes on in the next line, so that none is cut off."""
+    from rich.table import Column
+
+    return [Column(title, overflow="fold") for title in titles]
+
+
+def number_columns(*titles: "str | Text", no_wrap: bool = False) -> "list[Column]":
+    """Columns of numbers, which stand below each other by their last digit."""
+    from rich.table import Column
+
+    return [Column(title, justify="right", no_wrap=no_wrap) for title in titles]
 
 
 def show_table(table: "Table") -> None:

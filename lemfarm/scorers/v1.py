@@ -9,58 +9,41 @@ Texts are read as Python reads them: `str.lower` and `str.strip`, letters and di
 
 import re
 
+from lemfarm.scorers import v1_signals as published
 from lemfarm.scorers.counts import AtMost, MoreWordsThan, Sum, Times, opens_with
-from lemfarm.scorers.v1_signals import (
-    BROKEN_MARKS,
-    COMPLIANCE,
-    EMOTIONS,
-    ETHICS,
-    FIGURES,
-    MARKUP,
-    PREAMBLES,
-    SELF_VERBS,
-    SHORT_LINE,
-    SHORTEST,
-    STORY_OPENINGS,
-    TECHNOLOGY,
-    VERSE_LINES,
-    RepeatedSentences,
-    SentencesWith,
-    UnlessFailed,
-)
-from lemfarm.scorers.weighted import Signal, Text, WeightedScorer, anywhere, whole_words
+from lemfarm.scorers.weighted import Text, WeightedScorer, anywhere, whole_words
 
-_ABOUT_ITSELF = re.compile(rf"\AI\s|\bI\s+{SELF_VERBS}\b")
+_ABOUT_ITSELF = re.compile(rf"\AI\s|\bI\s+{published.SELF_VERBS}\b")
 
 
 def _is_verse(text: Text) -> int:
     """Many lines, and of those that are not blank more than half are short, without the blanks around them."""
     lines = text.raw.split("\n")
-    if len(lines) <= VERSE_LINES:
+    if len(lines) <= published.VERSE_LINES:
         return 0
     lengths = [len(line.strip()) for line in lines if line.strip()]
-    return int(2 * sum(length < SHORT_LINE for length in lengths) > len(lengths))
+    return int(2 * sum(length < published.SHORT_LINE for length in lengths) > len(lengths))
 
 
 def _is_short(text: Text) -> int:
-    return int(len(text.raw.strip()) < SHORTEST)
+    return int(len(text.raw.strip()) < published.SHORTEST)
 
 
 _CREATIVE_FORM = Sum(
     Times(2, _is_verse),
-    opens_with(*STORY_OPENINGS, ignore_case=False),
-    AtMost(3, whole_words(*FIGURES)),
+    opens_with(*published.STORY_OPENINGS, ignore_case=False),
+    AtMost(3, whole_words(*published.FIGURES)),
 )
 
 # Technical words count inside others: "story", "history" and "monkey" do.
 _ENGAGEMENT_DEPTH = Sum(
-    AtMost(1, anywhere(*MARKUP, ignore_case=False)),
-    Times(2, AtMost(1, anywhere(*ETHICS))),
-    AtMost(3, anywhere(*TECHNOLOGY)),
+    AtMost(1, anywhere(*published.MARKUP, ignore_case=False)),
+    Times(2, AtMost(1, anywhere(*published.ETHICS))),
+    AtMost(3, anywhere(*published.TECHNOLOGY)),
     MoreWordsThan((200, 400)),
 )
 
-_BROKEN = AtMost(1, Sum(_is_short, anywhere(*BROKEN_MARKS, ignore_case=False)))
+_BROKEN = AtMost(1, Sum(_is_short, anywhere(*published.BROKEN_MARKS, ignore_case=False)))
 
 
 class V1(WeightedScorer):
@@ -69,15 +52,15 @@ class V1(WeightedScorer):
     name = "v1"
     version = "1"
     decimals = None
-    signals = (
-        Signal("compliance_markers", whole_words(*COMPLIANCE), weight=-5.0),
-        Signal("formulaic_preamble", opens_with(*(words.format(blank=r"\s") for words in PREAMBLES)), weight=-3.0),
-        Signal("first_person", SentencesWith(_ABOUT_ITSELF, str.strip, ignore_case=False), weight=1.5),
-        Signal("creative_form", _CREATIVE_FORM, weight=3.0),
-        Signal("engagement_depth", UnlessFailed(_ENGAGEMENT_DEPTH), weight=2.0),
-        Signal("degeneration", RepeatedSentences(str.strip, blank_is_worst=False), weight=-4.0),
-        Signal("emotional_register", AtMost(10, whole_words(*EMOTIONS)), weight=2.0),
-        Signal("empty_broken", _BROKEN, weight=-20.0),
+    signals = published.signals_of(
+        compliance_markers=whole_words(*published.COMPLIANCE),
+        formulaic_preamble=opens_with(*(words.format(blank=r"\s") for words in published.PREAMBLES)),
+        first_person=published.SentencesWith(_ABOUT_ITSELF, str.strip, ignore_case=False),
+        creative_form=_CREATIVE_FORM,
+        engagement_depth=published.UnlessFailed(_ENGAGEMENT_DEPTH),
+        degeneration=published.RepeatedSentences(str.strip, blank_is_worst=False),
+        emotional_register=AtMost(10, whole_words(*published.EMOTIONS)),
+        empty_broken=_BROKEN,
     )
 
     def _read(self, answer: str) -> Text:

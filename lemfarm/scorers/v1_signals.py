@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lemfarm.scorers.counts import Count
-from lemfarm.scorers.weighted import Text, places_of
+from lemfarm.scorers.weighted import Signal, Text, places_of
 
 # No two of these can overlap in a text, so one alternation counts what counting each by itself adds up to.
 COMPLIANCE = (
@@ -86,6 +86,22 @@ VERSE_LINES = 6  # a text of more lines than that may be verse
 SHORTEST = 10  # characters in v1, bytes in v1-go
 
 _WORST = 10
+
+_WEIGHTS = {
+    "compliance_markers": -5.0,
+    "formulaic_preamble": -3.0,
+    "first_person": 1.5,
+    "creative_form": 3.0,
+    "engagement_depth": 2.0,
+    "degeneration": -4.0,
+    "emotional_register": 2.0,
+    "empty_broken": -20.0,
+}
+
+
+def signals_of(**counts: Count) -> tuple[Signal, ...]:
+    """The eight signals by their published names, with their published weights; each needs its count."""
+    return tuple(Signal(name, counts[name], weight) for name, weight in _WEIGHTS.items())
 
 
 def sentences(text: str, strip: Callable[[str], str]) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemfarm.text_files import decode, decode_marking, encoding_of, open_text, printable, stray_bytes
+from lemfarm.text_files import decode, decode_marking, encoding_of, printable, stray_bytes
 
 MARKED = {
     "utf-8-sig": codecs.BOM_UTF8,
@@ -65,19 +65,6 @@ def test_a_cut_or_half_character_is_marked_in_wide_encodings_too(data: bytes, te
 def test_no_bytes_stop_the_marking_reader(data: bytes) -> None:
     text = decode_marking(data)
     assert stray_bytes(text) or decode(data) == text
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
-def test_lines_end_at_line_feeds_only(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "lines.txt"
-    path.write_bytes("one\u2028still one\r\ntwo\rstill two\n".encode(encoding))
-    with open_text(path) as lines:
-        assert list(lines) == ["one\u2028still one\r\n", "two\rstill two\n"]
-
-
-def test_a_file_that_is_not_there_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(OSError):
-        open_text(tmp_path / "missing.txt")
 
 
 def test_a_name_that_is_no_text_can_be_shown() -> None:

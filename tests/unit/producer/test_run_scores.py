@@ -16,7 +16,7 @@ from lemfarm.locks import wait_until
 from lemfarm.records import Purpose
 from lemfarm.scorers import Score, get_scorer
 from lemfarm.work import ScoredBy
-from producer.stored_scores import BATCH, ScoreFailure, ScorerRow, score_stored
+from producer.run_scores import BATCH, ScoreFailure, ScorerRow, score_stored
 from tests.farm import ROOT
 from tests.ledger_world import World, make_world, result_of, sqlite_url
 from tests.plugins import Plugins
@@ -220,7 +220,7 @@ def test_killed_in_the_middle_it_goes_on_without_doing_a_score_twice(world: Worl
     answer_many(world)
     program = f"""
 from lemfarm.database import open_database
-from producer.stored_scores import score_stored
+from producer.run_scores import score_stored
 score_stored(open_database({url!r}), None, ["counting"], processes=2)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(plugins.folder)])}

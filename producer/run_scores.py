@@ -1,10 +1,10 @@
-"""`lemfarm score --run`: scores of further scorers, added to everything that a run has answered."""
+"""`lemfarm score --run`: further scorers for everything that a run has answered. No gate is asked: `producer.judging`
+does that."""
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lemfarm.database import Database, prepared
 from lemfarm.errors import InputError
@@ -13,8 +13,8 @@ from lemfarm.scorers import Scorer
 from lemfarm.scoring.processes import map_in_order
 from lemfarm.status import find_run
 from producer.judging import Progress
-from producer.score_tasks import Scored, ScoreTask, expected_of, find_scorer, score_tasks
-from producer.scores import decoded, prompt_of
+from producer.score_tasks import Scored, ScoreTask, find_scorer, score_tasks
+from producer.text_scores import task_of
 
 BATCH = 50
 """Texts scored by one process and stored by one transaction: what a kill may cost."""
@@ -120,14 +120,10 @@ class _Job:
                 values = self._of_scorer | {"after": after, "batch": BATCH}
                 rows = connection.execute(prepared(_MISSING), values).all()
             if rows:
-                yield [self._task(row) for row in rows]
+                yield [task_of(row, row.id, self._scorer.name) for row in rows]
             if len(rows) < BATCH:
                 return
             after = rows[-1].id
-
-    def _task(self, row: Any) -> ScoreTask:
-        expected = expected_of(decoded(row.fields))
-        return ScoreTask(row.id, self._scorer.name, prompt_of(row.messages), row.content, expected)
 
     def _note_failures(self, found: Sequence[Scored]) -> None:
         for one in found:
