@@ -8,6 +8,7 @@ All times are the database's own: machines of a farm need not agree on the hour.
 NULL before 3.42, so julianday it is.
 """
 
+import json
 import re
 import sqlite3
 import threading
@@ -24,7 +25,8 @@ from sqlmodel import Session
 
 from lemfarm.errors import DatabaseDown, InputError, NoSpace, VersionError
 
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0003"
+MOVED = "moved"  #: in place of the revision: the farm lives in another database now, see `lemfarm.moving`
 BUSY_SECONDS = 30.0
 _MIGRATION_LOCK = 0x1E3F_A531
 _WRITES = "lemfarm_writes"
@@ -46,6 +48,20 @@ class Database:
         """A transaction that only reads. Raises DatabaseDown."""
         with _translated(self.url), self.engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that reads all as it was at one moment, however long that takes. Raises DatabaseDown."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        opened = self.engine.connect
+        with _translated(self.url), opened().execution_options(**options) as connection, connection.begin():
+            self.wait_for_long(connection)
+            yield connection
+
+    def wait_for_long(self, connection: Connection) -> None:
+        """Let this transaction be idle, while another database is busy, without being taken for a forgotten one."""
+        if not self.is_sqlite:
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
@@ -113,7 +129,8 @@ class Database:
             raise VersionError(_version_text(self.url, found))
         with self._migration_lock():
             if self.schema() != SCHEMA_HEAD:
-                _upgrade(self.engine)
+                with _translated(self.url):
+                    _upgrade(self.engine)
 
     @contextmanager
     def _migration_lock(self) -> Iterator[None]:
@@ -135,6 +152,11 @@ def prepared(statement: str) -> TextClause:
     return text(statement)
 
 
+def decoded(value: object) -> Any:
+    """A JSON column as it came from a plain statement: SQLite gives its text, PostgreSQL its value."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def open_database(url: str, *, migrate: bool = False) -> Database:
     """Open a database and make sure that its schema is this version's, migrating when asked."""
     database = Database(url)
@@ -151,12 +173,14 @@ def redact(url: str) -> str:
 
 
 def schema_status(url: str) -> str:
-    """One word for doctor: current, empty, older or newer."""
+    """One word for doctor: current, empty, older, newer or moved."""
     found = Database(url).schema()
     if found is None:
         return "empty"
     if found == SCHEMA_HEAD:
         return "current"
+    if found == MOVED:
+        return "moved"
     return "newer" if found > SCHEMA_HEAD else "older"
 
 
@@ -270,6 +294,11 @@ def _has_table(connection: Connection, name: str) -> bool:
 def _version_text(url: str, found: str) -> str:
     from lemfarm import __version__
 
+    if found == MOVED:
+        return (
+            f"{redact(url)}: this farm was moved to another database. Where --database, LEMFARM_DATABASE or join.json "
+            "name this one, they must name the other."
+        )
     way = "newer than" if found > SCHEMA_HEAD else "older than"
     step = (
         "Update lemfarm on this machine." if found > SCHEMA_HEAD else "Run `lemfarm up` on the head node to migrate it."
