@@ -7,10 +7,14 @@ safe side; `lemfarm try` measures, and a measured figure replaces the table wher
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lemfarm.engine_record import LONG_PROMPT, LONG_SAMPLE, MOST_SLOTS
 from lemfarm.errors import ModelError
 from lemfarm.models import read_model_config, weight_files
+
+if TYPE_CHECKING:
+    from lemfarm.config import RunConfig
 
 _GIB = 1 << 30
 #: Prompts are prefilled in chunks of this many tokens (design.md 6).
@@ -19,8 +23,6 @@ PREFILL_CHUNK = 256
 _USABLE = 0.8
 #: Merging and extending a batch's caches copies them: each sample counts twice.
 _CACHE_COPIES = 2.0
-#: The engine would decode more at once, but beyond this a batch gained nothing where it was measured (mlx.md 4).
-MOST_SLOTS = 32
 #: Seconds for one answer of a 27-billion-parameter model on an Apple M3 Ultra, one at a time: the upper end of the
 #: curriculum document's "30-60 seconds per example" (its 4,040 generations in 48-72 hours say 43-64).
 _SECONDS_AT_27B = 60.0
@@ -29,6 +31,20 @@ _27B = 27e9
 _LEAST_SECONDS = 1.0
 #: Tokens per second times parameters on MLX's CPU backend, one at a time: 3.8 M parameters gave 112 (mlx.md 4).
 _CPU_PARAMETERS_PER_SECOND = 4.2e8
+#: Seconds per trained token of a 27-billion-parameter model on an M3 Ultra: the upper end of the curriculum document's
+#: 22 to 30 hours for 350 updates of 8 rows of 4,096 tokens.
+_TRAINING_SECONDS_AT_27B = 30 * 3600 / (350 * 8 * 4096)
+#: Tokens per second times parameters when training on MLX's CPU backend with gradient checkpointing: the lowest of what
+#: was measured (1.7 M parameters 2.7e8, 6.4 M 3.7e8, in bfloat16 5.2e8).
+_CPU_TRAINED_PARAMETERS_PER_SECOND = 2.7e8
+#: Weights, gradients, accumulated gradients, two moments of the optimizer.
+_ADAPTER_COPIES = 5
+#: How often a layer that is worked on holds values as wide as hidden, intermediate, heads x tokens; and the logits.
+_HIDDEN_COPIES, _MLP_COPIES, _SCORE_COPIES, _LOGIT_COPIES = 24, 8, 5, 4
+#: A checkpoint in adapters: the weights and two moments.
+_CHECKPOINT_ADAPTERS = 3
+#: What a layer keeps for the way back when it is not worked on, as a share of that.
+_KEPT_ACTIVATIONS = 0.5
 #: Bytes that a stored sample takes beside its text: rows, score signals, attempts, indexes.
 _ROW_BYTES = 4_000
 #: Bytes per token of text (about 4.5) and of token ids in the spool and the database (about 7.5).
@@ -120,6 +136,30 @@ class Training:
     warning: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingMemory:
+    """The peak of a training, in bytes and by what takes it: the adapter with gradients and optimizer, activations with
+    what attention needs, the logits with their gradients."""
+
+    weights: int
+    adapter: int
+    activations: int
+    logits: int
+
+    @property
+    def needed(self) -> int:
+        """All of it together."""
+        return self.weights + self.adapter + self.activations + self.logits
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRate:
+    """Seconds of one machine per token that is trained on, and where the figure comes from."""
+
+    seconds_per_token: float
+    source: str
+
+
 def read_shape(folder: Path) -> Shape:
     """The shape of the model in a folder. Raises ModelError when its config.json does not tell."""
     try:
@@ -170,6 +210,14 @@ def _local_layers(text: Mapping[str, Any]) -> tuple[int, int]:
     if window and text.get("layer_types") and kind in _READS_LAYER_TYPES:
         return list(text["layer_types"]).count("sliding_attention"), int(window)
     return 0, 0
+
+
+def longest_sample(config: "RunConfig") -> int:
+    """Tokens of prompt and answer for which a worker of this run sizes its slots: never less than the curriculum's,
+    because the same worker may serve another run of its model next."""
+    answers = [config.sampling_for(phase).max_tokens for phase in config.phases]
+    answers += [config.evaluate.max_tokens] if config.evaluate else []
+    return max(LONG_SAMPLE, LONG_PROMPT + max(answers))
 
 
 def kv_bytes(shape: Shape, tokens: int) -> int:
@@ -225,9 +273,9 @@ def generation_seconds(generations: float, rate: Rate, machines: int = 1) -> flo
     return generations * rate.seconds_per_sample / max(machines, 1)
 
 
-def disk_bytes(samples: int, mean_tokens: int, *, adapter: int = 0, checkpoints: int = 0) -> int:
-    """What a run leaves in the home: samples with text, token ids and scores; adapters with their checkpoints."""
-    return samples * (_ROW_BYTES + _TOKEN_BYTES * mean_tokens) + adapter * (checkpoints + 1)
+def disk_bytes(samples: int, mean_tokens: int) -> int:
+    """What the samples of a run leave in the home: text, token ids and scores."""
+    return samples * (_ROW_BYTES + _TOKEN_BYTES * mean_tokens)
 
 
 def adapter_bytes(shape: Shape, rank: int, num_layers: int) -> int:
@@ -236,6 +284,12 @@ def adapter_bytes(shape: Shape, rank: int, num_layers: int) -> int:
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     attention = 2 * (shape.hidden + queries) + 2 * (shape.hidden + keys)
     return 4 * rank * layers * (attention + 3 * (shape.hidden + shape.intermediate))
+
+
+def adapters_bytes(adapter: int, phases: int) -> int:
+    """The most that the training of so many phases has on disk: an adapter of each, and, while one is trained, its two
+    checkpoints with two moments of the optimizer, the best weights so far, and a checkpoint that is being written."""
+    return adapter * (phases + 3 * _CHECKPOINT_ADAPTERS + 1) if phases else 0
 
 
 def training_plan(iterations: int, examples: int, *, batch_size: int, grad_accumulation_steps: int) -> Training:
@@ -254,3 +308,37 @@ def training_plan(iterations: int, examples: int, *, batch_size: int, grad_accum
             f"{enough:,} iterations see each of them once"
         )
     return Training(iterations, iterations * grad_accumulation_steps, seen, epochs, warning)
+
+
+def training_memory(
+    shape: Shape, weights: int, tokens: int, *, batch_size: int, rank: int, num_layers: int, grad_checkpoint: bool
+) -> TrainingMemory:
+    """The peak of a LoRA training whose longest row has so many tokens; an upper bound of what was measured.
+
+    One layer is worked on at a time; with gradient checkpointing the other trained ones keep their inputs only.
+    Attention is not fused where it is trained: each head has its scores. Half of a layer's values are float32 whatever
+    the model's type.
+    """
+    trained = shape.layers if num_layers <= 0 else min(num_layers, shape.layers)
+    seen = batch_size * tokens
+    inputs = trained * seen * shape.hidden * shape.element_bytes
+    widths = _HIDDEN_COPIES * shape.hidden + _MLP_COPIES * shape.intermediate + _SCORE_COPIES * shape.heads * tokens
+    kept = 0.0 if grad_checkpoint else _KEPT_ACTIVATIONS * trained
+    return TrainingMemory(
+        weights=weights,
+        adapter=_ADAPTER_COPIES * adapter_bytes(shape, rank, num_layers),
+        activations=inputs + int((1 + kept) * seen * widths * (shape.element_bytes + 4) / 2),
+        logits=_LOGIT_COPIES * seen * shape.vocabulary * shape.element_bytes,
+    )
+
+
+def training_rate(parameters: int, *, apple: bool) -> TrainingRate:
+    """Seconds per token of a model of that size: in proportion to the one published figure, or to what was measured."""
+    if apple:
+        return TrainingRate(
+            _TRAINING_SECONDS_AT_27B * parameters / _27B,
+            "30 h for 350 updates of 8 rows of 4,096 tokens at 27B on an M3 Ultra (curriculum), in proportion",
+        )
+    return TrainingRate(
+        max(parameters, 1) / _CPU_TRAINED_PARAMETERS_PER_SECOND, "MLX on CPU, measured on small models, in proportion"
+    )

@@ -44,6 +44,16 @@ class WorkerPlace:
         return self.home.root / "workers" / f"{self.name}.json"
 
     @property
+    def vitals(self) -> Path:
+        """What its engine does and takes, for whoever comes after it."""
+        return self.home.root / "workers" / f"{self.name}.vitals"
+
+    @property
+    def fault(self) -> Path:
+        """Where its threads stood when a signal such as SIGABRT ended it; empty otherwise."""
+        return self.home.root / "workers" / f"{self.name}.fault"
+
+    @property
     def lives(self) -> bool:
         """Whether a process of this name works."""
         return is_locked(self.lock)

@@ -22,7 +22,7 @@ phases:
     quota: {accepted: 20, at_most_per_probe: 12, enough: 12}
     train: {iterations: 10, learning_rate: 1e-5, max_seq_length: 256}
 train: {rank: 4}
-evaluate: {probes: other.jsonl, held_out: 0.5, conditions: {baseline: null, text: kernel.txt}}
+evaluate: {probes: other.jsonl, held_out: 0.5, trained: 0.0, conditions: {baseline: null, text: kernel.txt}}
 """
 """A run file with nothing wrong: a grid of 3 probes x 2 variants x 10 samples = 60."""
 

@@ -56,6 +56,11 @@ class SimulatedModel(Section):
     )
     failure_rate: Share = Field(default=0.0, description="Share of samples on which the engine raises an error.")
     crash_rate: Share = Field(default=0.0, description="Share of samples that kill the worker process.")
+    abort_above: int | None = Field(
+        default=None,
+        ge=1,
+        description="More answers than this at once abort the worker, as where Metal runs out of memory; null: never.",
+    )
     slots: int = Field(default=8, ge=1, description="How many answers are in the making at once, per worker.")
 
 
@@ -199,3 +204,17 @@ class FarmConfig(Section):
         default=0.5, gt=0, le=1, description="The run stops when this share of the recent work failed."
     )
     deadline_seconds: float = Field(default=3600.0, gt=0, description="Longest time one answer may take, in seconds.")
+    artifacts: str | None = Field(
+        default=None,
+        description="Where adapters travel between machines: a folder that all of them mount, or the http(s) address "
+        "of `lemfarm artifacts`; LEMFARM_ARTIFACTS and the join file go before it. null: an adapter stays where it was "
+        "trained, and so does its work.",
+    )
+
+    @field_validator("artifacts")
+    @classmethod
+    def _without_secrets(cls, place: str | None) -> str | None:
+        """A run file is stored with its run, and shown."""
+        if place is not None and "@" in place.partition("://")[2].partition("/")[0]:
+            raise rule("should hold no user or password; the token belongs into LEMFARM_ARTIFACTS_TOKEN")
+        return place

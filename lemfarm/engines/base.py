@@ -42,7 +42,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """All that an engine needs for one sample. `adapter` is a folder with LoRA weights, or none for the base model."""
+    """All that an engine needs for one sample. `adapter` is a folder with LoRA weights, or none for the base model.
+
+    `forced` tokens are taken instead of drawn, and the answer ends after them: what a batch-mate wrote once, when a
+    batch is made again. Only engines that decode in batches heed it.
+    """
 
     sample_id: str
     messages: tuple[Message, ...]
@@ -52,11 +56,17 @@ class Request:
     placement: Placement = Placement.SYSTEM
     adapter: Path | None = None
     label: str = ""
+    forced: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """One finished answer and how it came about. Times in seconds, rates in tokens per second.
+
+    `batch_mates` were decoded beside it, in the order in which they joined; `batch_place` of them were there before it.
+    Where an engine's batch can be made again, `batch_steps` says of each when it joined and left, in decoding steps
+    from the start of this sample: below zero is earlier, none is not before its end. `batch_depth` is how many tokens
+    the windows of the batch held when it joined: rows leave theirs behind, and where a sum begins decides its rounding.
 
     An endpoint gives no token ids: `counted_tokens` is then how many it says there were, and `origin` what it says of
     itself (provider, model, date) and of the request.
@@ -73,6 +83,9 @@ class Completion:
     tokens_per_second: float = 0.0
     placement: Placement = Placement.NONE
     batch_mates: tuple[str, ...] = ()
+    batch_steps: tuple[tuple[int, int | None], ...] = ()
+    batch_place: int = 0
+    batch_depth: int = 0
     seed: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     counted_tokens: int | None = None
@@ -113,6 +126,10 @@ class Engine(Protocol):
     @property
     def slots(self) -> int:
         """How many sequences it decodes at once; known after `load`."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that the model has taken since `load`; 0 where none runs here. Any thread may ask."""
 
     def load(self) -> EngineFacts:
         """Load the model (again, after `unload`). Raises ModelError with what to do next."""

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
-import psutil
 from mlx import nn
 
+from lemfarm.engine_record import MOST_SLOTS
 from lemfarm.engines.mlx_prefill import prefill
+from lemfarm.machine import memory
 
 # Part of the memory limit that is used: the rest is for the system and for what MLX keeps between steps.
 _USABLE = 0.8
 # Joining and leaving sequences copy the batch's caches; measured between 1.3 and 2 times the bytes of a sample.
 _COPIES = 1.5
-_MOST_SLOTS = 32
-# Without a GPU a step costs nearly in proportion to its rows, so more of them only make each sample slower.
-_MOST_SLOTS_ON_CPU = 16
 _PREFIX_SHARE = 16
 _MOST_PREFIX_BYTES = 8 * 2**30
 
@@ -30,9 +28,9 @@ class Footprint:
 
 
 def memory_limit() -> int:
-    """Bytes that a model may use: what Metal recommends, else the machine's memory."""
+    """Bytes that a model may use: what Metal recommends, else the memory of the machine or its container."""
     recommended = mx.device_info().get("max_recommended_working_set_size")
-    return int(recommended) if recommended else int(psutil.virtual_memory().total)
+    return int(recommended) if recommended else memory()[0]
 
 
 def prefix_bytes(limit: int) -> int:
@@ -54,12 +52,12 @@ def slots_for(limit: int, weights: int, prefixes: int, footprint: Footprint) -> 
     """Slots that fit into the limit, at least one: (usable - weights - prefixes - prefill) / (copies x sample)."""
     free = _USABLE * limit - weights - prefixes - footprint.prefill_peak
     fitting = int(free // (_COPIES * max(1, footprint.per_sample)))
-    return max(1, min(fitting, most_slots()))
+    return max(1, min(fitting, MOST_SLOTS))
 
 
-def most_slots() -> int:
-    """The cap that a machine's kind sets, whatever its memory."""
-    return _MOST_SLOTS_ON_CPU if mx.default_device().type == mx.DeviceType.cpu else _MOST_SLOTS
+def planned_bytes(slots: int, weights: int, prefixes: int, footprint: Footprint) -> int:
+    """What the engine is expected to hold at most, with all slots at their longest and all prompts kept."""
+    return weights + prefixes + footprint.prefill_peak + int(_COPIES * slots * footprint.per_sample)
 
 
 def _layer_bytes(layer: Any, tokens: int) -> int:

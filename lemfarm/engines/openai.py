@@ -60,6 +60,11 @@ class OpenAiEngine:
         """How many requests are under way at once."""
         return self._slots
 
+    @property
+    def peak_bytes(self) -> int:
+        """The model runs elsewhere."""
+        return 0
+
     def load(self) -> EngineFacts:
         """Ask the endpoint for its models and one short answer. Raises ModelError when it refuses the key or has no
         such model, Unavailable when it does not answer."""

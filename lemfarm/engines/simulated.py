@@ -63,6 +63,7 @@ class SimulatedEngine:
         prompt_spread: float = 0.1,
         failure_rate: float = 0.0,
         crash_rate: float = 0.0,
+        abort_above: int | None = None,
         slots: int = 8,
     ) -> None:
         self._tokens_per_second = tokens_per_second
@@ -72,6 +73,7 @@ class SimulatedEngine:
         self._prompt_spread = prompt_spread
         self._failure_rate = failure_rate
         self._crash_rate = crash_rate
+        self._abort_above = abort_above
         self._slots = slots
         self._waiting: list[_Row] = []
         self._live: list[_Row] = []
@@ -81,6 +83,11 @@ class SimulatedEngine:
     def slots(self) -> int:
         """How many answers are in the making at once."""
         return self._slots
+
+    @property
+    def peak_bytes(self) -> int:
+        """There is no model."""
+        return 0
 
     def load(self) -> EngineFacts:
         """Nothing to load; begins anew."""
@@ -145,6 +152,8 @@ class SimulatedEngine:
                 row.mates.add(mate.request.sample_id)
             self._live.append(row)
         del self._waiting[:free]
+        if self._abort_above is not None and len(self._live) > self._abort_above:
+            os.abort()  # as Metal does where memory runs short
 
     def _nap(self) -> None:
         """Sleep until the next answer is due, 20 ms at most, so that the caller can look at other things."""

@@ -3,15 +3,11 @@
 import mlx.core as mx
 import pytest
 
+from lemfarm.engine_record import MOST_SLOTS
 from lemfarm.engines import mlx_memory
-from lemfarm.engines.mlx_memory import Footprint, memory_limit, prefix_bytes, slots_for
+from lemfarm.engines.mlx_memory import Footprint, memory_limit, planned_bytes, prefix_bytes, slots_for
 
 GIB = 2**30
-
-
-@pytest.fixture(autouse=True)
-def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mlx_memory, "most_slots", lambda: 32)
 
 
 def test_a_27b_model_in_4_bits_on_64_and_96_gib() -> None:
@@ -21,7 +17,14 @@ def test_a_27b_model_in_4_bits_on_64_and_96_gib() -> None:
 
 
 def test_a_small_model_is_capped() -> None:
-    assert slots_for(48 * GIB, GIB, GIB, Footprint(10 * 2**20, GIB)) == 32
+    assert slots_for(48 * GIB, GIB, GIB, Footprint(10 * 2**20, GIB)) == MOST_SLOTS
+
+
+def test_what_is_planned_keeps_within_four_fifths_of_the_limit() -> None:
+    sample = Footprint(per_sample=int(0.94 * GIB), prefill_peak=GIB)
+    slots = slots_for(48 * GIB, 16 * GIB, 3 * GIB, sample)
+    assert planned_bytes(slots, 16 * GIB, 3 * GIB, sample) <= 0.8 * 48 * GIB
+    assert planned_bytes(slots + 1, 16 * GIB, 3 * GIB, sample) > 0.8 * 48 * GIB
 
 
 def test_where_nothing_fits_there_is_still_one_slot() -> None:

@@ -18,6 +18,13 @@ def test_a_simulated_model_takes_its_settings_from_the_file() -> None:
     assert open_engine(SimulatedModel(engine="simulated", slots=5), folder=None, slots=2).slots == 2
 
 
+def test_where_memory_ran_short_before_there_are_fewer_slots_than_wanted() -> None:
+    model = SimulatedModel(engine="simulated", slots=5)
+    assert open_engine(model, folder=None, slots=None, at_most=3).slots == 3
+    assert open_engine(model, folder=None, slots=4, at_most=3).slots == 3
+    assert open_engine(model, folder=None, slots=2, at_most=3).slots == 2
+
+
 def test_an_mlx_model_needs_its_folder() -> None:
     model = MlxModel(engine="mlx", path="some/model")
     assert isinstance(open_engine(model, folder=Path("anywhere"), slots=None), MlxEngine)

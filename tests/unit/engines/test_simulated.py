@@ -1,6 +1,7 @@
 """The engine without a model: deterministic, timed, and judged by the real scorers."""
 
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -163,6 +164,27 @@ while not engine.step():
 def test_a_crash_ends_the_process_on_the_spot(speed: str) -> None:
     done = subprocess.run([sys.executable, "-c", _CRASH, speed], capture_output=True, timeout=60, check=False)
     assert done.returncode == CRASH_EXIT_CODE
+
+
+_ABORT = """
+from lemfarm.dialogue import Message
+from lemfarm.engines.base import Request, Sampling
+from lemfarm.engines.simulated import SimulatedEngine
+import sys
+engine = SimulatedEngine(abort_above=2, tokens_per_second=5000)
+engine.load()
+for number in range(int(sys.argv[1])):
+    engine.add(Request(f"s{number}", (Message("user", "Why?"),), Sampling(), number))
+ended = 0
+while ended < int(sys.argv[1]):
+    ended += len(engine.step())
+"""
+
+
+@pytest.mark.parametrize(("at_once", "code"), [(2, 0), (3, -signal.SIGABRT)])
+def test_more_answers_than_memory_holds_abort_the_process(at_once: int, code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", _ABORT, str(at_once)], capture_output=True, timeout=60, check=False)
+    assert done.returncode == code
 
 
 def test_it_needs_no_mlx() -> None:
