@@ -1,4 +1,4 @@
-"""Facts about this computer that decide what it can do, and what may interrupt it.
+"""Facts about this computer that decide what it can do.
 
 Every fact may be unknown: a missing tool or a locked-down system yields None, never an exception. Questions to other
 programs are asked through `ask`, so that tests can answer for a Mac.
@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 _ANSWER_SECONDS = 5.0
 _LINUX_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -19,7 +18,6 @@ _LINUX_CPUS = Path("/proc/cpuinfo")
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 Ask = Callable[[Sequence[str]], str | None]
-Power = Literal["mains", "battery", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,6 @@ class MachineFacts:
     cores: int
     memory: int
     memory_free: int
-    power: Power
     boot_id: str
 
 
@@ -60,7 +57,6 @@ def machine_facts(*, system: str | None = None, ask: Ask = ask) -> MachineFacts:
         cores=_cores(),
         memory=total,
         memory_free=free,
-        power=power_source(system=system, ask=ask),
         boot_id=boot_id(system=system, ask=ask),
     )
 
@@ -91,28 +87,6 @@ def chip(*, system: str | None = None, ask: Ask = ask, linux_file: Path = _LINUX
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "") or platform.machine()
-
-
-def power_source(*, system: str | None = None, ask: Ask = ask) -> Power:
-    """Whether the machine hangs on the mains; one without a battery does."""
-    if (system or platform.system()) == "Darwin":
-        return _mac_power(ask(["pmset", "-g", "batt"]))
-    import psutil
-
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    if battery is None:
-        return "mains"
-    if battery.power_plugged is None:
-        return "unknown"
-    return "mains" if battery.power_plugged else "battery"
-
-
-def _mac_power(said: str | None) -> Power:
-    if said is None:
-        return "unknown"
-    if "'Battery Power'" in said:
-        return "battery"
-    return "mains" if "'AC Power'" in said else "unknown"
 
 
 def memory(*, limit_file: Path = _CGROUP_MEMORY) -> tuple[int, int]:

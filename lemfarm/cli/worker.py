@@ -1,4 +1,4 @@
-"""`worker` and `workers list|drain|forget`.
+"""`worker`, a group that serves when nothing follows it, and `workers list|drain|forget`.
 
 Twins: `lemfarm.local_workers`, `lemfarm.supervisor`, `lemfarm.workforce`.
 """
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.run import worker_environment
+from lemfarm.cli import worker_install
+from lemfarm.cli.campaign import ModelOption, worker_environment
+from lemfarm.cli.manners import CaffeinateOption, HoursOption, OnBatteryOption, manners_of
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
     Farm,
     HomeOption,
     JsonOption,
+    bare_table,
     emit,
     err,
     open_farm,
@@ -25,16 +28,20 @@ if TYPE_CHECKING:
     from lemfarm.connections import Connections
     from lemfarm.supervisor import Event
 
+worker_app = typer.Typer(subcommand_metavar="[install|uninstall]")
 workers_app = typer.Typer(help="See and steer the workers of a farm.", no_args_is_help=True)
 GRACE_SECONDS = 20.0
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verb."""
-    app.command("worker")(worker)
+    """Register the verb, and the group of the same name below it."""
+    worker_app.callback(invoke_without_command=True)(worker)
+    worker_install.add_to(worker_app)
+    app.add_typer(worker_app, name="worker")
 
 
 def worker(
+    context: typer.Context,
     name: Annotated[
         str | None, typer.Option("--name", help="Its name; the host's with a number when left out.", show_default=False)
     ] = None,
@@ -44,39 +51,56 @@ def worker(
             "--slots", min=1, help="Answers in the making at once; from memory when left out.", show_default=False
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="ID=FOLDER", help="Where the model of that id lies on this machine."),
-    ] = None,
+    model: ModelOption = None,
     run: Annotated[str | None, typer.Option("--run", help="Serve this run only.", show_default=False)] = None,
     grace: Annotated[
         float, typer.Option("--grace", min=0, help="Seconds that samples have to finish when it is asked to end.")
     ] = GRACE_SECONDS,
+    hours: HoursOption = None,
+    on_battery: OnBatteryOption = "work",
+    caffeinate: CaffeinateOption = True,
     home: HomeOption = None,
     database: DatabaseOption = None,
     broker: BrokerOption = None,
 ) -> None:
     """Serve a farm on this machine: load the model that a run wants, generate, and come back when it dies.
 
-    Ctrl-C once: finish or release what it holds; twice: at once.
+    Ctrl-C once: finish or release what it holds; twice: at once. `install` lets macOS start it with the machine.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_options_before(context)
+        return
     from lemfarm.connections import child_environment
     from lemfarm.local_workers import worker_members
     from lemfarm.supervisor import Supervisor
     from lemfarm.supervisor import run as supervise
 
+    manners = manners_of(hours, on_battery, caffeinate)
     farm = open_farm(home, database, broker)
     environment = child_environment(_with_broker(farm), farm.home) | worker_environment(slots, model, run)
+    environment |= manners.environment()
     environment["LEMFARM_GRACE_SECONDS"] = str(grace)
     farm.home.ensure()
     members = worker_members(farm.home, 1, environment, name=name)
     log = farm.home.logs / f"{members[0].name}.log"
-    err().print(f"worker {members[0].name}; log: {log}", soft_wrap=True)
+    when = f"; hours: {manners.hours}" if manners.hours else ""
+    err().print(f"worker {members[0].name}; log: {log}{when}", soft_wrap=True)
     code = supervise(Supervisor(members), grace_seconds=grace + 10, on_event=_tell)
     if code not in (0, 130):
         err().print("[bold red]error[/] the worker could not serve:", end=" ")
         err().print(_last_word(log), markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    """`lemfarm worker --hours ... install` would drop the hours without a word. Raises InputError."""
+    from lemfarm.errors import InputError
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        verb = context.invoked_subcommand
+        raise InputError(f"write options after the verb: lemfarm worker {verb} --{given[0].replace('_', '-')} ...")
 
 
 def _with_broker(farm: Farm) -> "Connections":
@@ -108,9 +132,8 @@ def list_workers(
     broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Workers of the farm, their state, their speed, and why one refused."""
+    """Workers of the farm, their state, speed, power and heat, and why one refused or rests."""
     from rich.markup import escape
-    from rich.table import Table
 
     from lemfarm.status import read_workers
 
@@ -118,9 +141,7 @@ def list_workers(
     if as_json:
         emit("workers", workers=found)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("worker", "host", "state", "slots", "in flight", "tokens/s", "seen", "says"):
-        table.add_column(title)
+    table = bare_table("worker", "host", "state", "slots", "in flight", "tokens/s", "power", "seen", "says")
     for row in found:
         table.add_row(
             row.name,
@@ -129,6 +150,7 @@ def list_workers(
             str(row.slots),
             str(row.in_flight),
             f"{row.tokens_per_second:.0f}",
+            str(row.power or ""),
             f"{row.seen_ago:.0f} s ago",
             escape(row.message),
         )

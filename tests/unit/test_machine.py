@@ -4,12 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
-from lemfarm.machine import Ask, ask, boot_id, chip, free_disk, machine_facts, memory, power_source
-
-AC = "Now drawing from 'AC Power'\n -InternalBattery-0 (id=1234)\t100%; charged; 0:00 remaining present: true"
-BATTERY = "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=1234)\t80%; discharging; 3:10 remaining"
+from lemfarm.machine import Ask, ask, boot_id, chip, free_disk, machine_facts, memory
 
 
 def answers(table: dict[str, str]) -> Ask:
@@ -27,7 +22,6 @@ def test_this_machine_has_facts() -> None:
     assert 0 < facts.memory_free <= facts.memory
     assert facts.boot_id
     assert facts.chip
-    assert facts.power in ("mains", "battery", "unknown")
 
 
 def test_a_mac_is_asked_for_its_chip_and_boot_session() -> None:
@@ -35,39 +29,17 @@ def test_a_mac_is_asked_for_its_chip_and_boot_session() -> None:
         {
             "sysctl -n machdep.cpu.brand_string": "Apple M3 Ultra",
             "sysctl -n kern.bootsessionuuid": "6E7B2C14-AAAA-4BBB-8CCC-1234567890AB",
-            "pmset -g batt": AC,
         }
     )
     facts = machine_facts(system="Darwin", ask=mac)
-    assert (facts.system, facts.chip, facts.power) == ("macOS", "Apple M3 Ultra", "mains")
+    assert (facts.system, facts.chip) == ("macOS", "Apple M3 Ultra")
     assert facts.boot_id == "6e7b2c14-aaaa-4bbb-8ccc-1234567890ab"
 
 
 def test_a_mac_that_answers_nothing_is_not_a_crash() -> None:
     facts = machine_facts(system="Darwin", ask=answers({}))
-    assert facts.power == "unknown"
     assert facts.boot_id.startswith("booted-")
     assert facts.chip
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"), [(AC, "mains"), (BATTERY, "battery"), ("No batteries", "unknown"), (None, "unknown")]
-)
-def test_a_mac_tells_mains_from_battery(said: str | None, expected: str) -> None:
-    assert power_source(system="Darwin", ask=answers({"pmset -g batt": said} if said else {})) == expected
-
-
-@pytest.mark.parametrize(("plugged", "expected"), [(True, "mains"), (False, "battery"), (None, "unknown")])
-def test_linux_tells_mains_from_battery(plugged: bool | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import psutil
-
-    class Battery:
-        power_plugged = plugged
-
-    monkeypatch.setattr(psutil, "sensors_battery", Battery)
-    assert power_source(system="Linux") == expected
-    monkeypatch.setattr(psutil, "sensors_battery", lambda: None)
-    assert power_source(system="Linux") == "mains"
 
 
 def test_the_boot_id_stays_while_the_machine_runs(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`worker` where it cannot start, and `workers list|drain|forget`."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,21 @@ def test_workers_that_live_are_listed_with_what_they_say(ground: Ground, say: Sa
     assert all(part in ran.out for part in ("w", "refused", "weights differ", "s ago"))
     (worker,) = say("workers", "list", "--json").data["workers"]
     assert (worker["name"], worker["slots"], worker["state"]) == ("w", 4, "refused")
+
+
+def test_power_and_heat_are_listed(ground: Ground, say: Say) -> None:
+    heard_of(ground, 1)
+    assert say("workers", "list", "--json").data["workers"][0]["power"] is None
+    power = {"source": "battery", "percent": 63, "heat": "heavy", "speed_limit": 70}
+    ground.execute("UPDATE worker SET facts = :facts", facts=json.dumps({"power": power}))
+    assert "battery 63 %, heat heavy, CPU held at 70 %" in say("workers", "list").out
+    assert say("workers", "list", "--json").data["workers"][0]["power"] == power
+
+
+@pytest.mark.parametrize("hours", ["at night", "08:00-08:00"])
+def test_hours_that_cannot_be_read_are_refused(say: Say, hours: str) -> None:
+    ran = say("worker", "--hours", hours, "--broker", "redis://127.0.0.1:1")
+    assert (ran.code, "working hours" in ran.err) == (2, True)
 
 
 def test_an_empty_list_says_how_to_start_one(ground: Ground, say: Say) -> None:
