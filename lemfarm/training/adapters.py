@@ -80,7 +80,7 @@ def seal(
     config = _read_config(folder)
     names = [*sorted(path.name for path in folder.glob("*.safetensors")), CONFIG]
     for name in names:
-        _to_disk(folder / name)
+        to_disk(folder / name)
     manifest = AdapterManifest(
         id=adapter_id(config, folder / WEIGHTS),
         files={name: file_hash(folder / name) for name in names},
@@ -142,7 +142,7 @@ def publish(folder: Path, adapters: Path) -> AdapterManifest:
         except ModelError:
             shutil.rmtree(target)
     folder.rename(target)
-    _to_disk(adapters)
+    to_disk(adapters)
     return manifest
 
 
@@ -152,6 +152,18 @@ def find_finished(adapters: Path, job: str) -> Path | None:
         if _is_whole_result_of(path.parent, job):
             return path.parent
     return None
+
+
+def to_disk(path: Path) -> None:
+    """Flush a file, or the names in a folder, so that a power cut cannot take them. Raises ModelError, OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); the adapter is not finished.") from error
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_whole_result_of(folder: Path, job: str) -> bool:
@@ -216,15 +228,3 @@ def _slice_hash(file: BinaryIO, start: int, begin: int, end: int) -> str:
         digest.update(chunk)
         left -= len(chunk)
     return digest.hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    """Flush a file, or the names in a folder."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); the adapter is not finished.") from error
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,8 +1,8 @@
 """Run one training job in a child process and keep its result, or nothing.
 
 The child works in a locked folder of its own (`workplace.py`); when its manifest stands, the folder is renamed to the
-adapter's id. Killed at any moment, the same job run again starts clean, or finds its adapter finished. The child's
-standard input is the leash: it ends by itself when this process is gone.
+adapter's id. Killed at any moment, the same job run again on this machine goes on from its last checkpoint, or finds
+its adapter finished. The child's standard input is the leash: it ends by itself when this process is gone.
 """
 
 import contextlib
@@ -19,10 +19,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from lemfarm.display import WATCHDOG_WORDS
 from lemfarm.errors import LemfarmError
-from lemfarm.training.adapters import AdapterManifest, find_finished, is_complete, publish, read_manifest
+from lemfarm.training.adapters import AdapterManifest, find_finished, is_complete, read_manifest
+from lemfarm.training.checkpoints import remove_checkpoints
 from lemfarm.training.job import JOB_FILE, Event, LoraJob, write_job
-from lemfarm.training.workplace import Workplace, WorkplaceBusy, workplace
+from lemfarm.training.workplace import Workplace, WorkplaceBusy, deliver, workplace
 
 GRACE_SECONDS = 30.0
 
@@ -44,7 +46,7 @@ class TrainingFailed(LemfarmError):
 
 
 class TrainingStopped(TrainingFailed):
-    """It was asked to stop and did; nothing of it is kept, the job can be run again."""
+    """It was asked to stop and did; the same job, run again, goes on from there."""
 
 
 def run_lora(
@@ -63,14 +65,24 @@ def run_lora(
     is ended first).
     """
     try:
-        with workplace(job.adapters, job.key, patience=grace_seconds) as place:
+        with workplace(job, patience=grace_seconds) as place:
             finished = find_finished(job.adapters, job.key)
             if finished is not None:
                 return _replay(finished, on_event)
-            _Child(job, place, on_event, should_stop, log, grace_seconds).run()
-            return publish(place.folder, job.adapters)
+            _run_or_discard(_Child(job, place, on_event, should_stop, log, grace_seconds))
+            return deliver(place.folder, job.adapters)
     except WorkplaceBusy as error:
         raise TrainingFailed(f"{job.label}: {error}") from error
+
+
+def _run_or_discard(child: "_Child") -> None:
+    """Checkpoints of a training that cannot succeed are of no use; those of any other are gone on with."""
+    try:
+        child.run()
+    except TrainingFailed as failure:
+        if failure.final:
+            remove_checkpoints(child.place.folder)
+        raise
 
 
 class _Child:
@@ -150,9 +162,10 @@ class _Child:
 
     def _failure(self, code: int, log_start: int) -> TrainingFailed:
         if self.stopping_since is not None and self.last.get("event") != "error":
-            return TrainingStopped(f"{self.job.label}: stopped as asked; run it again to train.")
-        told = self.last if self.last.get("event") == "error" else {"message": _describe_end(code)}
-        reason = f"{self.job.label}: {told['message']}\nIts log, {self.log}, ends:\n{_tail(self.log, log_start)}"
+            return TrainingStopped(f"{self.job.label}: stopped as asked; run it again to go on.")
+        tail = _tail(self.log, log_start)
+        told = self.last if self.last.get("event") == "error" else {"message": _describe_end(code, tail)}
+        reason = f"{self.job.label}: {told['message']}\nIts log, {self.log}, ends:\n{tail}"
         return TrainingFailed(reason, tuple(told.get("sample_ids", ())), final=bool(told.get("final")))
 
 
@@ -165,7 +178,9 @@ def _replay(finished: Path, on_event: Callable[[Event], None]) -> AdapterManifes
     for point in manifest.curve:
         on_event(point)
     last = manifest.curve[-1]["iteration"] if manifest.curve else 0
-    on_event({"event": "done", "iteration": last, "adapter": manifest.id, "seconds": 0.0})
+    on_event(
+        {"event": "done", "iteration": last, "adapter": manifest.id, "used": manifest.record["used"], "seconds": 0.0}
+    )
     return manifest
 
 
@@ -193,7 +208,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
                 stream.close()
 
 
-def _describe_end(code: int) -> str:
+def _describe_end(code: int, tail: str) -> str:
+    if WATCHDOG_WORDS in tail:
+        return "macOS ended the training's GPU work because the display is on; let it sleep (`pmset displaysleepnow`)."
     if code >= 0:
         return f"the training process ended with code {code} and without an adapter."
     name = signal.Signals(-code).name

@@ -4,17 +4,21 @@ The job is a JSON file; the child leaves its results in the folder that holds it
 one JSON object with an `event`; `iteration` always counts optimizer updates that are done:
 
     {"event": "progress", "stage": "loading" | "reading" | "training" | "saving", ...}
+    {"event": "warning", "message"}                                                  for a person; training goes on
     {"event": "refused", "rows": {sample id: tokens}, "limit": max_seq_length}       too long, left out of training
+    {"event": "resumed", "iteration"}                        from a checkpoint; its curve follows, without the figures
     {"event": "valid_loss", "iteration", "loss", "seconds"}
     {"event": "train_loss", "iteration", "loss", "learning_rate", "tokens_per_second", "trained_tokens", "peak_memory"}
-    {"event": "checkpoint", "iteration", "file"}
-    {"event": "done", "iteration", "adapter", "seconds"}                             the last line of a success
+    {"event": "checkpoint", "iteration", "folder"}
+    {"event": "enough", "iteration", "best"}                                         ended early: `patience` ran out
+    {"event": "done", "iteration", "adapter", "used", "seconds"}                     the last line of a success
     {"event": "stopped"}                                                             the last line after a stop
     {"event": "error", "message", "sample_ids", "final"}                             the last line of a failure
 
-Losses are means per trained token, times in seconds, `peak_memory` in bytes; `final` is true where trying the same
-again cannot help. To the child, a line `stop` on standard input means: stop at the next micro-step. The end of standard
-input means that the parent is dead: stop at once.
+Losses are means per trained token, times in seconds, `peak_memory` in bytes; `used` is the update whose weights the
+adapter has; `final` is true where trying the same again cannot help. To the child, a line `stop` on standard input
+means: stop at the next micro-step, after a checkpoint. The end of standard input means that the parent is dead: stop at
+once.
 """
 
 import json
@@ -31,8 +35,8 @@ Event = Mapping[str, Any]
 #: The job's file, in the folder where the child leaves its results.
 JOB_FILE = "job.json"
 
-#: Fields that say where things lie on this machine, and so are no part of what a job is.
-_PLACES = frozenset({"model", "dataset", "adapters", "parent", "label"})
+#: Fields that say where things lie on this machine or how it is guarded, and so are no part of what a job is.
+_CIRCUMSTANCES = frozenset({"model", "dataset", "adapters", "parent", "label", "memory_guard"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class LoraJob:
     max_seq_length  tokens; a longer row is left out, never cut
     num_layers      how many of the last layers get LoRA weights; -1 means all
     keys            which linear layers within them; None means all
+    schedule        how the rate goes on after `warmup` updates of climbing: constant, cosine or linear, both to zero
+    patience        validations without a better one that end the training; None: all iterations are made
+    use             which weights become the adapter: those of the best validation, or the last
+    stop_at_loss_ratio    a loss above this many times the first validation's ends it as broken; None: only NaN does
+    memory_guard    refuse a training that will hardly fit into memory, or warn
     valid_batches   how many batches each validation looks at, spread over the validation rows; -1 means all
     label           for people: names the job in logs and messages
     """
@@ -74,6 +83,12 @@ class LoraJob:
     parent: Path | None = None
     parent_id: str | None = None
     keys: tuple[str, ...] | None = None
+    schedule: str = "constant"
+    warmup: int = 0
+    patience: int | None = None
+    use: str = "best"
+    stop_at_loss_ratio: float | None = None
+    memory_guard: str = "refuse"
     valid_batches: int = 25
     label: str = "training"
 
@@ -82,6 +97,8 @@ class LoraJob:
         wrong = [name for name in (*counted, "grad_accumulation_steps", "learning_rate") if getattr(self, name) <= 0]
         if wrong:
             raise InputError(f"{self.label}: {', '.join(wrong)} must be above zero.")
+        if not 0 <= self.warmup < self.iterations:
+            raise InputError(f"{self.label}: warmup is {self.warmup}; it must leave some of {self.iterations} updates.")
         if (self.parent is None) != (self.parent_id is None):
             raise InputError(f"{self.label}: the adapter to continue needs both its folder and its id.")
 
@@ -92,11 +109,15 @@ class LoraJob:
 
     def settings(self) -> dict[str, Any]:
         """What the job is, without where its files lie."""
-        return {name: value for name, value in self.to_dict().items() if name not in _PLACES}
+        return {name: value for name, value in self.to_dict().items() if name not in _CIRCUMSTANCES}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; places are absolute, since the child works in a folder of its own."""
         return {name: _plain(value) for name, value in asdict(self).items()}
+
+    def examples_seen(self, updates: int) -> int:
+        """Rows that so many updates learn from, repetitions counted."""
+        return updates * self.grad_accumulation_steps * self.batch_size
 
     def lora_parameters(self) -> dict[str, Any]:
         """The part of `adapter_config.json` that must stay the same for a whole course (with `num_layers`)."""

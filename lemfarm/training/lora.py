@@ -2,146 +2,45 @@
 
 A process of its own, because mlx-lm's gradient checkpointing changes a class for good, because a Metal out-of-memory
 ends a process without an exception, and because memory comes back for certain only when a process ends. It leaves
-`adapters.safetensors`, `adapter_config.json` and, last, `manifest.json` in the folder of the job file.
+`adapters.safetensors`, `adapter_config.json` and, last, `manifest.json` in the folder of the job file, and checkpoints
+on the way, from which the same job goes on after any interruption.
 """
 
 import json
 import os
 import sys
 import threading
-import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
-import numpy as np
-from mlx.utils import tree_flatten
-from mlx_lm.tuner import TrainingArgs, train
-from mlx_lm.tuner.callbacks import TrainingCallback
-from mlx_lm.tuner.trainer import evaluate
 
+from lemfarm import machine
 from lemfarm.curation.dataset import read_dataset, read_rows
 from lemfarm.errors import LemfarmError
-from lemfarm.training.adapters import CONFIG, WEIGHTS, AdapterManifest, seal
+from lemfarm.training.adapters import CONFIG, AdapterManifest, seal
+from lemfarm.training.checkpoints import Progress
+from lemfarm.training.guard import forecast, objections
 from lemfarm.training.job import LoraJob, read_job
-from lemfarm.training.lora_model import adapter_config, load_model, make_optimizer
-from lemfarm.training.lora_rows import Batches, LoraProblem, Row, part_by_length, spread, tokenize
-
-Emit = Callable[[Mapping[str, Any]], None]
+from lemfarm.training.lora_course import Course, Emit, Stopped
+from lemfarm.training.lora_model import adapter_config, load_model
+from lemfarm.training.lora_rows import Batches, LoraProblem, Row, part_by_length, tokenize
 
 _ORPHANED = 3  # exit code when the parent is gone
 _LIBRARIES = ("lemfarm", "mlx", "mlx-lm", "numpy", "transformers")
 
 
-class Stopped(Exception):
-    """The parent asked to stop; not an error, nothing is kept."""
-
-
-class Course(TrainingCallback):  # type: ignore[misc]
-    """One training, from the first validation to the last update: counts updates, records the curve, saves."""
-
-    def __init__(
-        self, job: LoraJob, folder: Path, model: nn.Module, valid: list[Row], batches: Batches, emit: Emit
-    ) -> None:
-        self.job, self.folder, self.model, self.batches, self.emit = job, folder, model, batches, emit
-        wanted = len(valid) if job.valid_batches < 0 else job.valid_batches * job.batch_size
-        self.valid = spread(valid, wanted)
-        self.curve: list[dict[str, Any]] = []
-
-    def run(self, rows: list[Row]) -> None:
-        """Train on the rows; mlx-lm counts micro-steps and calls back once per update."""
-        job, accumulation = self.job, self.job.grad_accumulation_steps
-        self.validate(0)
-        arguments = TrainingArgs(
-            batch_size=job.batch_size,
-            iters=job.iterations * accumulation,
-            steps_per_report=accumulation,
-            steps_per_save=job.iterations * accumulation + 1,  # never: checkpoints are saved by update, below
-            max_seq_length=job.max_seq_length,
-            adapter_file=str(self.folder / WEIGHTS),
-            grad_checkpoint=job.grad_checkpoint,
-            grad_accumulation_steps=accumulation,
-        )
-        train(
-            model=self.model,
-            optimizer=make_optimizer(job),
-            train_dataset=rows,
-            args=arguments,
-            iterate_batches=self.batches,
-            training_callback=self,
-        )
-
-    def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
-        """Called by mlx-lm after each update: `iteration` is in micro-steps, `peak_memory` in 1e9 bytes."""
-        update = train_info["iteration"] // self.job.grad_accumulation_steps
-        self._require_finite("training", update, train_info["train_loss"], self.batches.recent)
-        point = {
-            "event": "train_loss",
-            "iteration": update,
-            "loss": train_info["train_loss"],
-            "learning_rate": train_info["learning_rate"],
-        }
-        self.curve.append(point)
-        self.emit(
-            point
-            | {
-                "tokens_per_second": train_info["tokens_per_second"],
-                "trained_tokens": train_info["trained_tokens"],
-                "peak_memory": round(train_info["peak_memory"] * 1e9),
-            }
-        )
-        last = update == self.job.iterations
-        if last or update % self.job.steps_per_eval == 0:
-            self.validate(update)
-        if not last and update % self.job.save_every == 0:
-            self.save_checkpoint(update)
-
-    def validate(self, update: int) -> None:
-        """The loss on the validation rows with the weights after `update` updates; training goes on undisturbed."""
-        began = time.perf_counter()
-        loss = evaluate(
-            model=self.model,
-            dataset=self.valid,
-            batch_size=self.job.batch_size,
-            num_batches=-1,
-            max_seq_length=self.job.max_seq_length,
-            iterate_batches=self.batches,
-        )
-        self.model.train()
-        self._require_finite("validation", update, loss, ())
-        point = {"event": "valid_loss", "iteration": update, "loss": loss}
-        self.curve.append(point)
-        self.emit(point | {"seconds": time.perf_counter() - began})
-
-    def save_checkpoint(self, update: int) -> None:
-        """Keep the weights of this moment beside the final ones; the name counts updates."""
-        path = self.folder / f"{update:07d}_{WEIGHTS}"
-        mx.save_safetensors(str(path), dict(tree_flatten(self.model.trainable_parameters())))
-        self.emit({"event": "checkpoint", "iteration": update, "file": path.name})
-
-    def _require_finite(self, kind: str, update: int, loss: float, samples: tuple[str, ...]) -> None:
-        if isfinite(loss):
-            return
-        named = f" on samples {', '.join(samples)}" if samples else ""
-        raise LoraProblem(
-            f"the {kind} loss became {loss} at update {update}{named}; nothing of this training is kept. "
-            "Lower the phase's learning_rate, or look at those answers.",
-            samples,
-        )
-
-
 def train_job(job: LoraJob, folder: Path, emit: Emit, stop: threading.Event) -> AdapterManifest:
-    """Everything from an empty folder to a sealed adapter. Raises LemfarmError, Stopped, and what MLX raises."""
-    began = time.monotonic()
-    batches = Batches(job.seed, lambda: _raise_if(stop), memory=job.grad_accumulation_steps)
+    """Everything from an empty folder, or one with checkpoints, to a sealed adapter.
+
+    Raises LemfarmError, Stopped, and what MLX raises.
+    """
+    batches = Batches(job.seed, lambda: _raise_if(stop))
     emit({"event": "progress", "stage": "loading"})
-    mx.random.seed(job.seed)
-    np.random.seed(job.seed % 2**32)
+    mx.random.seed(job.seed)  # the fresh LoRA weights
     model, tokenizer = load_model(job)
     _raise_if(stop)
     emit({"event": "progress", "stage": "reading"})
@@ -149,31 +48,36 @@ def train_job(job: LoraJob, folder: Path, emit: Emit, stop: threading.Event) -> 
     if refused:
         emit({"event": "refused", "rows": refused, "limit": job.max_seq_length})
     require_batch(job, train_rows, valid_rows, refused)
-    amount = workload(job, train_rows, valid_rows)
-    emit({"event": "progress", "stage": "training", **amount})
-    course = Course(job, folder, model, valid_rows, batches, emit)
-    course.run(train_rows)
+    limit = memory_limit_here()
+    amount = workload(job, train_rows, valid_rows, job.iterations)
+    emit({"event": "progress", "stage": "training", **amount, **look_ahead(job, train_rows, limit, emit)})
+    course = Course(job, folder, model, valid_rows, batches, emit, limit)
+    used = course.run(train_rows)
     emit({"event": "progress", "stage": "saving"})
-    seconds = time.monotonic() - began
-    manifest = finish(job, folder, course.curve, refused, {"seconds": seconds, **amount})
-    emit({"event": "done", "iteration": job.iterations, "adapter": manifest.id, "seconds": seconds})
+    progress = course.progress
+    done_amount = workload(job, train_rows, valid_rows, progress.iteration)
+    manifest = finish(job, folder, progress, refused, {**done_amount, "used": used})
+    done = {"iteration": progress.iteration, "adapter": manifest.id, "used": used, "seconds": progress.seconds}
+    emit({"event": "done", **done})
     return manifest
 
 
 def finish(
-    job: LoraJob, folder: Path, curve: list[dict[str, Any]], refused: Mapping[str, int], record: Mapping[str, Any]
+    job: LoraJob, folder: Path, progress: Progress, refused: Mapping[str, int], record: Mapping[str, Any]
 ) -> AdapterManifest:
     """Write what stock mlx-lm needs beside the weights, then seal the folder."""
+    measured = {name: getattr(progress, name) for name in ("trained_tokens", "seconds", "peak_memory")}
+    measured["resumed"] = list(progress.resumed)
     (folder / CONFIG).write_text(json.dumps(adapter_config(job), indent=2, sort_keys=True) + "\n")
     return seal(
         folder,
         job=job.key,
         dataset=job.dataset_hash,
         parent=job.parent_id,
-        curve=tuple(curve),
+        curve=progress.curve,
         refused=refused,
         versions={name: version(name) for name in _LIBRARIES},
-        record={"label": job.label, "peak_memory": mx.get_peak_memory(), "settings": job.settings(), **record},
+        record={"label": job.label, "settings": job.settings(), **measured, **record},
     )
 
 
@@ -200,11 +104,27 @@ def require_batch(job: LoraJob, train_rows: list[Row], valid_rows: list[Row], re
             raise LoraProblem(needed + refusal, list(refused))
 
 
-def workload(job: LoraJob, train_rows: list[Row], valid_rows: list[Row]) -> dict[str, Any]:
+def memory_limit_here() -> int:
+    """Bytes that this process may have: what Metal recommends, else the machine's memory."""
+    return int(mx.device_info().get("max_recommended_working_set_size") or machine.memory()[0])
+
+
+def look_ahead(job: LoraJob, rows: list[Row], limit: int, emit: Emit) -> dict[str, Any]:
+    """What it will take, where that can be told; warns, or raises InputError, where it will hardly fit."""
+    lengths, (_, free) = [len(row.tokens) for row in rows], machine.memory()
+    ahead = forecast(job, lengths, limit=limit, free=free, apple=mx.metal.is_available())
+    if ahead is None:
+        return {}
+    for message in objections(job, ahead):
+        emit({"event": "warning", "message": message})
+    return ahead.facts()
+
+
+def workload(job: LoraJob, train_rows: list[Row], valid_rows: list[Row], updates: int) -> dict[str, Any]:
     """How much is seen: rows of either side, and the examples and epochs that the updates amount to."""
-    seen = job.iterations * job.grad_accumulation_steps * job.batch_size
+    seen = job.examples_seen(updates)
     return {
-        "iterations": job.iterations,
+        "iterations": updates,
         "train_rows": len(train_rows),
         "valid_rows": len(valid_rows),
         "examples_seen": seen,

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optimizers
+import mlx.optimizers.schedulers as schedulers
 import mlx_lm
 from mlx.utils import tree_flatten
 from mlx_lm.tuner import linear_to_lora_layers
@@ -22,6 +23,15 @@ OPTIMIZERS: Mapping[str, Callable[..., optimizers.Optimizer]] = {
     "lion": optimizers.Lion,
     "muon": optimizers.Muon,
     "sgd": optimizers.SGD,
+}
+
+Rates = Callable[[Any], Any]
+
+#: What follows the warm-up, from the full rate and the number of updates that are left.
+SCHEDULES: Mapping[str, Callable[[float, int], Rates]] = {
+    "constant": lambda rate, updates: schedulers.linear_schedule(rate, rate, updates),
+    "cosine": lambda rate, updates: schedulers.cosine_decay(rate, updates),
+    "linear": lambda rate, updates: schedulers.linear_schedule(rate, 0.0, updates),
 }
 
 
@@ -68,7 +78,22 @@ def make_optimizer(job: LoraJob) -> optimizers.Optimizer:
     """The optimizer of that name with its usual settings. Raises LoraProblem naming those there are."""
     if job.optimizer not in OPTIMIZERS:
         raise LoraProblem(f"train.optimizer is {job.optimizer!r}; there are {', '.join(OPTIMIZERS)}.")
-    return OPTIMIZERS[job.optimizer](learning_rate=job.learning_rate)
+    return OPTIMIZERS[job.optimizer](learning_rate=learning_rates(job))
+
+
+def learning_rates(job: LoraJob) -> Rates:
+    """The function from updates done to the rate of the next one. Raises LoraProblem naming the schedules there are.
+
+    Warm-up climbs in even steps that reach the full rate in the update after it; none of its updates has a rate of
+    zero. What follows falls so that the update after the last would have a rate of zero.
+    """
+    if job.schedule not in SCHEDULES:
+        raise LoraProblem(f"train.schedule is {job.schedule!r}; there are {', '.join(SCHEDULES)}.")
+    after = SCHEDULES[job.schedule](job.learning_rate, job.iterations - job.warmup)
+    if job.warmup == 0:
+        return after
+    climb = schedulers.linear_schedule(job.learning_rate / (job.warmup + 1), job.learning_rate, job.warmup)
+    return schedulers.join_schedules([climb, after], [job.warmup])  # type: ignore[no-any-return]
 
 
 def adapter_config(job: LoraJob) -> dict[str, Any]:

@@ -5,10 +5,9 @@ rows that are too long, and counts one padding token per row into the loss. Here
 are never cut, and the loss covers the answer's tokens and nothing else.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol
 
 import mlx.core as mx
@@ -66,17 +65,16 @@ def spread(rows: Sequence[Row], wanted: int) -> list[Row]:
 class Batches:
     """Stands in for mlx-lm's `iterate_batches`; calls `check` before every batch, which may raise to end training.
 
-    `recent` holds the sample ids of the last `memory` training batches, to be named when the loss breaks.
+    `made` counts the training batches so far and may be set to begin later. MLX's random numbers, those of dropout,
+    begin anew with each of them, so that what happens in a micro-step depends on the seed and its number alone.
+    `recent` holds the sample ids of the last one, to be named when the loss breaks.
     """
 
-    def __init__(self, seed: int, check: Callable[[], None], memory: int = 1) -> None:
+    def __init__(self, seed: int, check: Callable[[], None]) -> None:
         self._seed = seed
         self._check = check
-        self._recent: deque[tuple[str, ...]] = deque(maxlen=memory)
-
-    @property
-    def recent(self) -> tuple[str, ...]:
-        return tuple(sample for batch in self._recent for sample in batch)
+        self.made = 0
+        self.recent: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -88,13 +86,24 @@ class Batches:
         comm_group: object = None,
     ) -> Iterator[tuple[mx.array, mx.array]]:
         """Endless shuffled batches with `loop`, else every row once, in order. `seed` and `comm_group` are mlx-lm's."""
-        lengths = [len(row.tokens) for row in dataset]
-        for places in training_order(lengths, batch_size, self._seed) if loop else _in_order(len(dataset), batch_size):
+        if loop:
+            return self._for_training(dataset, batch_size, max_seq_length)
+        return self._for_validation(dataset, batch_size, max_seq_length)
+
+    def _for_training(self, dataset: Sequence[Row], batch_size: int, width: int) -> Iterator[tuple[mx.array, mx.array]]:
+        order = training_order([len(row.tokens) for row in dataset], batch_size, self._seed)
+        for places in islice(order, self.made, None):
             self._check()
             rows = [dataset[place] for place in places]
-            if loop:
-                self._recent.append(tuple(row.sample_id for row in rows))
-            yield to_arrays(rows, max_seq_length)
+            self.recent = tuple(row.sample_id for row in rows)
+            mx.random.seed(_dropout_seed(self._seed, self.made))
+            self.made += 1
+            yield to_arrays(rows, width)
+
+    def _for_validation(self, rows: Sequence[Row], batch_size: int, width: int) -> Iterator[tuple[mx.array, mx.array]]:
+        for start in range(0, len(rows), batch_size):
+            self._check()
+            yield to_arrays(rows[start : start + batch_size], width)
 
 
 def training_order(lengths: Sequence[int], batch_size: int, seed: int) -> Iterator[list[int]]:
@@ -124,8 +133,9 @@ def to_arrays(rows: Sequence[Row], max_seq_length: int) -> tuple[mx.array, mx.ar
     return mx.array(tokens), mx.array([[row.offset, len(row.tokens) - 1] for row in rows])
 
 
-def _in_order(rows: int, batch_size: int) -> Iterator[list[int]]:
-    return (list(range(start, min(start + batch_size, rows))) for start in range(0, rows, batch_size))
+def _dropout_seed(seed: int, step: int) -> int:
+    """One of 2**64 for each micro-step; a third number keeps it apart from the seeds of `training_order`."""
+    return int(np.random.SeedSequence([seed, step, 1]).generate_state(1, np.uint64)[0])
 
 
 def _tokenize(sample_id: str, messages: Sequence[Mapping[str, str]], tokenizer: ChatTokenizer, mask: bool) -> Row:

@@ -1,8 +1,9 @@
-"""A folder to train in that survives nothing but success.
+"""A folder to train in: what is in it counts only as a whole checkpoint, or as a finished adapter.
 
 The hidden folder `.partial-<job>` beside the finished adapters is locked by an open descriptor (flock on the folder
 itself). The child process inherits the descriptor: as long as it or its parent lives, nobody else uses or removes the
-folder, and after a `kill -9` of both it is free, whatever the file system still shows. POSIX only, as all of lemfarm.
+folder, and after a `kill -9` of both it is free, whatever the file system still shows. A folder with a checkpoint
+stays for the same job to go on with. POSIX only, as all of lemfarm.
 """
 
 import contextlib
@@ -17,10 +18,13 @@ from pathlib import Path
 
 from lemfarm.errors import LemfarmError, ModelError
 from lemfarm.identity import PREFIX
-from lemfarm.training.adapters import publish
+from lemfarm.training.adapters import AdapterManifest, publish
+from lemfarm.training.checkpoints import has_checkpoint, remove_checkpoints
+from lemfarm.training.job import JOB_FILE, LoraJob, read_job
 
 _PARTIAL = ".partial-"
 _POLL_SECONDS = 0.1
+_FORGOTTEN_SECONDS = 30 * 86_400.0
 
 
 class WorkplaceBusy(LemfarmError):
@@ -36,22 +40,29 @@ class Workplace:
 
 
 @contextmanager
-def workplace(adapters: Path, key: str, *, patience: float) -> Iterator[Workplace]:
-    """An empty, locked folder for the job of that key; gone afterwards unless it was renamed.
+def workplace(job: LoraJob, *, patience: float) -> Iterator[Workplace]:
+    """The locked folder of the job; gone afterwards if it was renamed, or holds no checkpoint to go on from.
 
     First removes what dead trainings left. Waits up to `patience` seconds for a child that is dying of its parent's
     death, then raises WorkplaceBusy.
     """
-    adapters.mkdir(parents=True, exist_ok=True)
-    _sweep(adapters)
-    folder = (adapters / f"{_PARTIAL}{key.removeprefix(PREFIX)}").absolute()
+    job.adapters.mkdir(parents=True, exist_ok=True)
+    folder = (job.adapters / f"{_PARTIAL}{job.key.removeprefix(PREFIX)}").absolute()
+    _sweep(job, folder)
     lock = _lock(folder, patience)
     try:
         yield Workplace(folder, lock)
     finally:
-        if _is_same(folder, lock):
+        if _is_same(folder, lock) and not has_checkpoint(folder):
             shutil.rmtree(folder, ignore_errors=True)  # a leftover is swept next time
         os.close(lock)
+
+
+def deliver(folder: Path, adapters: Path) -> AdapterManifest:
+    """Give a finished folder its adapter's name, without its checkpoints. Raises ModelError when it is not whole."""
+    manifest = publish(folder, adapters)
+    remove_checkpoints(adapters / manifest.id)
+    return manifest
 
 
 def _lock(folder: Path, patience: float) -> int:
@@ -89,13 +100,24 @@ def _is_same(folder: Path, descriptor: int) -> bool:
         return False
 
 
-def _sweep(adapters: Path) -> None:
+def _sweep(job: LoraJob, own: Path) -> None:
     """Remove what dead trainings left, of this job and of others; folders in use stay, finished ones get their name."""
-    for folder in adapters.glob(f"{_PARTIAL}*"):
+    for folder in job.adapters.absolute().glob(f"{_PARTIAL}*"):
         lock = _try_lock(folder)
         if lock is None:
             continue
-        with contextlib.suppress(ModelError):  # not finished, or damaged: trained again
-            publish(folder, adapters)
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(ModelError):  # not finished, or damaged: trained on, or again
+            deliver(folder, job.adapters)
+        if not (has_checkpoint(folder) and (folder == own or _may_go_on(folder, job))):
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def _may_go_on(folder: Path, job: LoraJob) -> bool:
+    """Whether another job may want its checkpoints: not one that had this label (the phase was changed since), nor one
+    that nobody has touched for a month."""
+    try:
+        other = read_job(folder / JOB_FILE)
+    except (OSError, ValueError, TypeError, LemfarmError):
+        return False
+    return other.label != job.label and time.time() - folder.stat().st_mtime < _FORGOTTEN_SECONDS

@@ -38,6 +38,15 @@ def freeze(examples: list[Example], folder: Path, batch_size: int = 2) -> Datase
     return write_dataset(split(examples, valid_share=0.25, batch_size=batch_size, seed=1), folder)
 
 
+def plain_job(**changes: Any) -> LoraJob:
+    """A job about files that need not be there: nobody trains it."""
+    fields: dict[str, Any] = dict.fromkeys(("iterations", "steps_per_eval", "save_every", "max_seq_length", "rank"), 8)
+    fields |= {"model": Path("/m"), "model_hash": "b2:m", "dataset": Path("/d"), "dataset_hash": "b2:d"}
+    fields |= {"adapters": Path("/a"), "learning_rate": 1e-5, "scale": 1.0, "dropout": 0.0, "num_layers": 2}
+    fields |= {"batch_size": 1, "grad_accumulation_steps": 8, "grad_checkpoint": True, "optimizer": "adam"}
+    return LoraJob(**(fields | {"mask_prompt": True, "seed": 1} | changes))
+
+
 @pytest.fixture
 def make_job(model: Path, tmp_path: Path) -> MakeJob:
     return job_maker(model, tmp_path)

@@ -23,8 +23,8 @@ from lemfarm.training.adapters import (
     seal,
     verify,
 )
-from lemfarm.training.job import JOB_FILE, LoraJob, read_job, write_job
-from lemfarm.training.workplace import WorkplaceBusy, workplace
+from lemfarm.training.job import read_job, write_job
+from tests.unit.training.conftest import plain_job
 
 SETTINGS = {"fine_tune_type": "lora", "num_layers": 2, "lora_parameters": {"rank": 4, "scale": 10.0, "dropout": 0.0}}
 TENSORS = {"b.lora_a": np.arange(6, dtype=np.float32).reshape(2, 3), "a.lora_b": np.ones((3, 2), np.float16)}
@@ -163,63 +163,29 @@ def test_publishing_names_the_folder_and_replaces_only_a_damaged_twin(tmp_path: 
     assert verify(target).job == "b2:later"
 
 
-def test_a_workplace_is_empty_and_gone_afterwards(tmp_path: Path) -> None:
-    (tmp_path / ".partial-dead").mkdir()
-    (tmp_path / ".partial-dead" / "half.safetensors").write_bytes(b"x")
-    with workplace(tmp_path, "b2:dead", patience=0.0) as place:
-        assert list(place.folder.iterdir()) == []
-        (place.folder / "more").write_bytes(b"x")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_workplace_in_use_is_not_taken_nor_swept(tmp_path: Path) -> None:
-    with workplace(tmp_path, "b2:mine", patience=0.0) as mine:
-        with pytest.raises(WorkplaceBusy, match="in use"), workplace(tmp_path, "b2:mine", patience=0.0):
-            pass
-        with workplace(tmp_path, "b2:other", patience=0.0):
-            assert mine.folder.exists()
-
-
-def test_a_leftover_that_was_finished_gets_its_name(tmp_path: Path) -> None:
-    # Given a training that died between its manifest and its name, then the next attempt finds it among the finished.
-    finished(tmp_path / ".partial-dead", job="b2:dead")
-    (tmp_path / ".partial-dead" / JOB_FILE).write_text("{}")
-    with workplace(tmp_path, "b2:dead", patience=0.0):
-        found = find_finished(tmp_path, "b2:dead")
-        assert found is not None and not (found / JOB_FILE).exists()
-
-
-def a_job(**changes: object) -> LoraJob:
-    fields: dict[str, object] = dict.fromkeys(
-        ("iterations", "steps_per_eval", "save_every", "max_seq_length", "rank"), 8
-    )
-    fields |= {"model": Path("/m"), "model_hash": "b2:m", "dataset": Path("/d"), "dataset_hash": "b2:d"}
-    fields |= {"adapters": Path("/a"), "learning_rate": 1e-5, "scale": 1.0, "dropout": 0.0, "num_layers": 2}
-    fields |= {"batch_size": 1, "grad_accumulation_steps": 8, "grad_checkpoint": True, "optimizer": "adam"}
-    return LoraJob(**(fields | {"mask_prompt": True, "seed": 1} | changes))  # type: ignore[arg-type]
-
-
 def test_a_job_is_named_by_what_it_is_and_not_by_where_it_lies(tmp_path: Path) -> None:
-    assert a_job().key == a_job(model=Path("/elsewhere"), adapters=tmp_path, label="x").key
-    assert len({a_job(**{name: 2}).key for name in ("seed", "iterations", "rank")} | {a_job().key}) == 4
+    assert plain_job().key == plain_job(model=Path("/elsewhere"), adapters=tmp_path, label="x").key
+    assert len({plain_job(**{name: 2}).key for name in ("seed", "iterations", "rank")} | {plain_job().key}) == 4
 
 
 def test_a_job_survives_its_file(tmp_path: Path) -> None:
-    job = a_job(keys=("self_attn.q_proj",), parent=Path("/p"), parent_id="feed")
+    job = plain_job(keys=("self_attn.q_proj",), parent=Path("/p"), parent_id="feed")
     write_job(job, tmp_path / "job.json")
     assert read_job(tmp_path / "job.json") == job
 
 
 def test_a_jobs_file_names_places_that_hold_in_any_working_folder(tmp_path: Path) -> None:
-    write_job(a_job(model=Path("models/tiny")), tmp_path / "job.json")
+    write_job(plain_job(model=Path("models/tiny")), tmp_path / "job.json")
     assert read_job(tmp_path / "job.json").model == Path.cwd() / "models/tiny"
 
 
 def test_a_job_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match="steps_per_eval, batch_size must be above zero"):
-        a_job(steps_per_eval=0, batch_size=0)
+        plain_job(steps_per_eval=0, batch_size=0)
+    with pytest.raises(InputError, match="warmup is 8; it must leave some of 8 updates"):
+        plain_job(warmup=8)
     with pytest.raises(InputError, match="both its folder and its id"):
-        a_job(parent=Path("/p"))
+        plain_job(parent=Path("/p"))
 
 
 def test_supervising_a_training_needs_no_mlx() -> None:

@@ -72,12 +72,24 @@ def test_validation_sees_every_row_once_or_an_even_spread() -> None:
     assert spread(rows(3, 4), 9) == rows(3, 4)
 
 
-def test_the_last_training_batches_are_remembered_and_a_stop_is_heard_before_each() -> None:
+def test_the_last_training_batch_is_remembered_and_a_stop_is_heard_before_each() -> None:
     asked: list[int] = []
-    batches = Batches(seed=1, check=lambda: asked.append(1), memory=2)
-    list(islice(batches(rows(3, 4, 5, 6), 2, 64, loop=True), 4))
-    assert len(asked) == 4
-    assert sorted(batches.recent) == ["s0", "s1", "s2", "s3"]
+    batches = Batches(seed=1, check=lambda: asked.append(1))
+    *_, (_, bounds) = islice(batches(rows(3, 4, 5, 6), 1, 64, loop=True), 4)
+    assert len(asked) == batches.made == 4
+    assert batches.recent == (f"s{bounds[0, 1].item() - 2}",)
+
+
+def test_batches_that_begin_later_are_those_that_were_left() -> None:
+    # Given 7 rows in batches of 2, when begun after ten batches, then rows and random numbers are those of the others.
+    def some(made: int, count: int) -> list[tuple[object, object]]:
+        batches = Batches(seed=1, check=lambda: None)
+        batches.made = made
+        found = islice(batches(rows(*range(3, 10)), 2, 64, loop=True), count)
+        return [(tokens.tolist(), mx.random.uniform().item()) for tokens, _ in found]
+
+    assert some(10, 5) == some(0, 15)[10:]
+    assert len({str(one) for one in some(0, 15)}) == 15
 
 
 class Template:

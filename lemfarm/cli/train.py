@@ -1,0 +1,137 @@
+"""`train now`, `train show`: let a phase be trained, and look at its curve. Twins: `producer.campaign.train_now`,
+`lemfarm.training.history`, `lemfarm.training.tensorboard`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lemfarm.cli.shared import (
+    BrokerOption,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    RunArgument,
+    duration,
+    emit,
+    err,
+    open_farm,
+    out,
+    plain,
+    size,
+)
+
+if TYPE_CHECKING:
+    from lemfarm.training.history import TrainingHistory
+
+_NARROWEST, _WIDEST, _HEIGHT = 40, 120, 16
+
+
+class _NowByDefault(TyperGroup):
+    """`lemfarm train lek-27b` is `lemfarm train now lek-27b`: a first word that names no command is a run's."""
+
+    default_command = "now"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, "--help"):
+            args = [self.default_command, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_NowByDefault,
+    help="Train a phase, and look at its loss curve. `lemfarm train RUN` is `lemfarm train now RUN`.",
+)
+
+
+@app.command("now")
+def now(
+    run: RunArgument = None,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+) -> None:
+    """Let a phase that ran out with enough be trained now, or a failed training be tried again."""
+    from producer.campaign import train_now
+
+    farm = open_farm(home, database, broker)
+    row = train_now(farm.database(), run)
+    out().print(f"run {row.name} will train with what it has. Workers take it up; `lemfarm run CONFIG` starts them.")
+
+
+@app.command("show")
+def show(
+    run: RunArgument = None,
+    phase: Annotated[
+        str | None, typer.Option("--phase", metavar="NAME", help="Only the phase of that name.", show_default=False)
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="FOLDER", help="Write the curves for TensorBoard, in FOLDER/RUN/PHASE."),
+    ] = None,
+    home: HomeOption = None,
+    database: DatabaseOption = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the loss curves of a run's trainings, finished or under way, with what was expected and what it took."""
+    from lemfarm.training.history import read_trainings
+
+    farm = open_farm(home, database, broker)
+    name, trainings = read_trainings(farm.database(), run, phase=phase)
+    if tensorboard is not None:
+        from lemfarm.training.tensorboard import write_curves
+
+        for folder in write_curves(tensorboard / name, trainings):
+            err().print(f"written: {plain(str(folder))}", markup=False)
+    if as_json:
+        emit("trainings", run=name, trainings=trainings)
+        return
+    for training in trainings:
+        _show(training)
+
+
+def _show(training: "TrainingHistory") -> None:
+    from rich.markup import escape
+
+    from lemfarm.cli.loss_chart import TRAIN_MARK, VALID_MARK, draw
+
+    console = out()
+    console.print(f"[bold]{escape(training.phase)}[/]  {training.state}, {training.done:,} of {training.iterations:,}")
+    if training.train or training.valid:
+        width = max(_NARROWEST, min(_WIDEST, console.width))
+        console.print(f"[dim]loss over updates: {TRAIN_MARK} training, {VALID_MARK} validation[/]")
+        print(draw(training.train, training.valid, width=width, height=_HEIGHT, colour=console.is_terminal))
+    for line in _facts(training):
+        console.print(f"  {escape(plain(line))}")
+    console.print()
+
+
+def _facts(training: "TrainingHistory") -> list[str]:
+    lines = []
+    if training.valid:
+        (_, first), (update, last) = training.valid[0], training.valid[-1]
+        best_at, best = min(training.valid[1:] or training.valid, key=lambda point: point[1])
+        course = f"{first:.3f} -> {last:.3f} after {update} updates"
+        lines.append(f"validation loss {course}, lowest {best:.3f} after {best_at}")
+    if training.adapter:
+        lines.append(f"adapter {training.adapter}, the weights of update {training.used}")
+    if training.expected:
+        lines.append("expected: " + _expected(training.expected))
+    if training.measured:
+        lines.append("measured: " + _measured(training.measured))
+    if training.error:
+        lines.append(f"error: {training.error}")
+    return lines
+
+
+def _expected(facts: Any) -> str:
+    memory = f"{size(facts['estimated_memory'])} of {size(facts['memory_limit'])} of memory"
+    return f"{duration(facts['estimated_seconds'])}, {memory} ({facts['estimate_source']})"
+
+
+def _measured(facts: Any) -> str:
+    took = f"{duration(facts['seconds'])}, {size(facts['peak_memory'])} of memory at the peak"
+    resumed = ", ".join(map(str, facts["resumed"]))
+    return took + (f", resumed after update {resumed}" if resumed else "")
