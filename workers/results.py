@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from lemfarm.curation.review import with_review
 from lemfarm.engines.base import Completion
 from lemfarm.gates import Answer, gate_hash, judge, required_scorers
 from lemfarm.records import Outcome, Purpose
@@ -27,13 +28,15 @@ def make_result(claim: Claim, worker_id: str, wording: Wording, completion: Comp
     if distil:
         values = {score.scorer: score.value for score in scores}
         verdict = judge(rules.phase.gates, Answer(completion.text, completion.finish_reason, values))
-        outcome, reason, gates = str(verdict.outcome), verdict.reason, gate_hash(rules.phase.gates)
+        verdict = with_review(verdict, claim.sample_id, rules.phase.review)
+        outcome, reason = str(verdict.outcome), verdict.reason
+        gates = gate_hash(rules.phase.gates, rules.phase.review)
     return Result(
         sample_id=claim.sample_id,
         epoch=claim.epoch,
         worker_id=worker_id,
-        content=_storable(completion.text),
-        thoughts=_storable(completion.thoughts),
+        content=storable(completion.text),
+        thoughts=storable(completion.thoughts),
         token_ids=pack_tokens(completion.token_ids),
         generation=_record(completion),
         scores=scores,
@@ -60,8 +63,9 @@ def unpack_tokens(packed: bytes) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _storable(answer: str) -> str:
-    """A model may write a NUL, which PostgreSQL's text cannot hold, or half a surrogate pair, which UTF-8 cannot."""
+def storable(answer: str) -> str:
+    """A text as every database can hold it: a model may write a NUL, which PostgreSQL's text cannot hold, or half a
+    surrogate pair, which UTF-8 cannot."""
     return answer.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 

@@ -10,26 +10,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import mlx.core as mx
-from mlx_lm.generate import BatchGenerator
 
-from lemfarm.dialogue import Message
-from lemfarm.engines import mlx_canary, mlx_memory
-from lemfarm.engines.base import EngineFacts, Finished, FinishReason, Request, Sampling
-from lemfarm.engines.mlx_model import LoadedModel, check_folder, versions, weights_on_disk
-from lemfarm.engines.mlx_prefill import Prompt, PromptStore
+from lemfarm.engine_record import LONG_SAMPLE, EngineRecord
+from lemfarm.engines import mlx_sizing
+from lemfarm.engines.base import EngineFacts, Finished, FinishReason, Request
+from lemfarm.engines.mlx_batch import DecodingBatch
+from lemfarm.engines.mlx_model import LoadedModel, check_folder, versions
+from lemfarm.engines.mlx_prefill import Prompt, PromptStore, window
 from lemfarm.engines.mlx_row import Row
-from lemfarm.engines.mlx_sampling import make_sampler
-from lemfarm.errors import BatchingUnsafe, EngineFailure, ModelError, SampleError
+from lemfarm.errors import EngineFailure, ModelError, SampleError
 from lemfarm.prompts import opening_tag
 
 # Chunks of 256 prefill a 2,000-token kernel 3.2 times faster than mlx-lm's default of 2,048 on the CPU backend, and
 # bound how long decoding rows wait.
 PREFILL_STEP = 256
-# Prompt and answer of a long sample of the curriculum: a 2,000-token kernel, a probe, 4,096 tokens of answer.
-TOKENS_PER_SAMPLE = 6144
 # Times the slots: so many rows may pass an older one that waits for another adapter, before the batch is drained.
 _PATIENCE = 2
 # Enough tokens to show how a generation prompt ends.
@@ -39,7 +35,9 @@ _TAIL = 8
 class MlxEngine:
     """Fulfils `Engine`. Everything happens in the thread that calls, and only one thread may.
 
-    `slots` none: as many as memory allows. `strict_batching` makes a failed canary an error instead of one slot.
+    `slots` none: as many as memory allows and pay, by the knee in `record`, where it is kept once it was measured.
+    `at_most` bounds either, after a shortage of memory. `strict_batching` makes a failed canary an error instead of one
+    slot. `ignore_stops` lets every answer run to its full length, for benchmarks.
     """
 
     def __init__(
@@ -48,25 +46,30 @@ class MlxEngine:
         *,
         slots: int | None = None,
         prefill_step: int = PREFILL_STEP,
-        tokens_per_sample: int = TOKENS_PER_SAMPLE,
+        tokens_per_sample: int | None = None,
         prefix_bytes: int | None = None,
         canary: bool = True,
         strict_batching: bool = False,
+        at_most: int | None = None,
+        record: EngineRecord | None = None,
+        ignore_stops: bool = False,
     ) -> None:
         self._folder = folder
-        self._asked_slots = slots
+        self._ignore_stops = ignore_stops
+        self._wishes = mlx_sizing.Wishes(
+            slots, at_most, prefill_step, tokens_per_sample or LONG_SAMPLE, prefix_bytes, canary, strict_batching
+        )
+        self._record = record
         self._slots = slots or 1
-        self._prefill_step = prefill_step
-        self._tokens_per_sample = tokens_per_sample
-        self._prefix_bytes = prefix_bytes
-        self._canary = canary
-        self._strict_batching = strict_batching
         self._model: LoadedModel | None = None
         self._versions: dict[str, str] = {}
         self._waiting: list[Row] = []
         self._live: dict[int, Row] = {}
         self._ended: list[Finished] = []
         self._passed_over = 0
+        self._decodes = 0  #: decoding steps made
+        self._depth = self._window = 0
+        self._joined = self._cached = self._decoded = 0
 
     @property
     def slots(self) -> int:
@@ -75,31 +78,70 @@ class MlxEngine:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Prompts kept and how often they served, for benchmarks and logs."""
+        """Since `load`: how often kept prompts served, and tokens by where they came from. For benchmarks and logs.
+
+        Of the prompt tokens of all rows some were `computed` (each kernel and prompt once, and the last token of every
+        row), the others came from `cached` prompts; `decoded` ones were made.
+        """
         if self._model is None:
             return {}
         kept = self._prompts.counts
-        return {"hits": kept.hits, "misses": kept.misses, "evicted": kept.evicted, "bytes": kept.bytes}
+        return {
+            "hits": kept.hits,
+            "misses": kept.misses,
+            "evicted": kept.evicted,
+            "bytes": kept.bytes,
+            "computed": self._prompts.computed + self._joined,
+            "cached": self._cached,
+            "decoded": self._decoded,
+        }
+
+    @property
+    def decoding(self) -> int:
+        """Sequences in the batch now."""
+        return len(self._live)
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model in memory, for benchmarks that let other ways use it too. Raises ModelError before `load`."""
+        if self._model is None:
+            raise ModelError(f"{self._folder}: the engine has no model; call load() first")
+        return self._model
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that MLX has held since `load`; any thread may ask."""
+        return int(mx.get_peak_memory())
 
     def load(self) -> EngineFacts:
         """Load the model, size the batch, listen to the canary. Raises ModelError (BatchingUnsafe if strict)."""
         self.unload()
         check_folder(self._folder)
-        limit = mlx_memory.memory_limit()
-        self._refuse_too_large(limit)
+        mlx_sizing.refuse_too_large(self._folder)
+        began = perf_counter()
         loaded = LoadedModel(self._folder)
+        sizing = mlx_sizing.size(loaded, self._folder, self._wishes, self._record, load_seconds=perf_counter() - began)
         self._versions = versions()
-        kept = mlx_memory.prefix_bytes(limit) if self._prefix_bytes is None else self._prefix_bytes
-        facts = self._size(loaded, limit, kept)
-        self._prompts = PromptStore(loaded.model, max_bytes=kept, chunk=self._prefill_step)
+        self._slots = sizing.slots
+        self._window = window(loaded.model)
+        self._prompts = PromptStore(loaded.model, max_bytes=sizing.prefix_bytes, chunk=self._wishes.chunk)
         self._batch = self._new_batch(loaded)
         self._model = loaded
-        return facts
+        mx.reset_peak_memory()
+        return EngineFacts(
+            engine="mlx",
+            slots=sizing.slots,
+            context_tokens=loaded.context_tokens,
+            weights_bytes=loaded.weights_bytes,
+            bytes_per_sample=sizing.bytes_per_sample,
+            versions=self._versions,
+            details=sizing.details,
+        )
 
     def unload(self) -> None:
         """Free the model's memory; live sequences are forgotten without a result."""
         self._waiting, self._live, self._ended = [], {}, []
-        self._passed_over = 0
+        self._passed_over = self._joined = self._cached = self._decoded = 0
         if self._model is None:
             return
         self._batch.close()
@@ -143,68 +185,11 @@ class MlxEngine:
         for row in [live for live in self._live.values() if live.id == sample_id]:
             self._leave(row)
 
-    def _loaded(self) -> LoadedModel:
-        if self._model is None:
-            raise ModelError(f"{self._folder}: the engine has no model; call load() first")
-        return self._model
-
-    def _refuse_too_large(self, limit: int) -> None:
-        weights = weights_on_disk(self._folder)
-        if weights > limit:
-            raise ModelError(
-                f"{self._folder}: its weights take {weights / 2**30:.1f} GiB and this machine offers "
-                f"{limit / 2**30:.1f} GiB; choose a smaller or more quantised model"
-            )
-
-    def _size(self, loaded: LoadedModel, limit: int, kept: int) -> EngineFacts:
-        """Decide on the slots and say what they rest on."""
-        prompt = loaded.render(Request("canary", (Message("user", mlx_canary.CANARY_TEXT),), Sampling(max_tokens=1), 0))
-        longest = min(self._tokens_per_sample, loaded.context_tokens or self._tokens_per_sample)
-        footprint = mlx_memory.measure(loaded.model, prompt.tokens, chunk=self._prefill_step, tokens_per_sample=longest)
-        fitting = mlx_memory.slots_for(limit, loaded.weights_bytes, kept, footprint)
-        self._slots = self._asked_slots or fitting
-        details: dict[str, Any] = {
-            "memory_limit": limit,
-            "prefix_bytes": kept,
-            "prefill_peak_bytes": footprint.prefill_peak,
-            "slots_by_memory": fitting,
-        }
-        if self._canary and self._slots > 1:
-            details |= self._listen(loaded, prompt.tokens)
-        return EngineFacts(
-            engine="mlx",
-            slots=self._slots,
-            context_tokens=loaded.context_tokens,
-            weights_bytes=loaded.weights_bytes,
-            bytes_per_sample=footprint.per_sample,
-            versions=self._versions,
-            details=details,
-        )
-
-    def _listen(self, loaded: LoadedModel, tokens: Sequence[int]) -> dict[str, Any]:
-        canary = mlx_canary.sing(loaded.model, tokens, chunk=self._prefill_step)
-        if canary.safe:
-            return {"canary": canary.report}
-        why = (
-            f"batched output parts from output alone at token {canary.agreed} of {canary.tokens}, giving up "
-            f"{canary.lost} of log-probability"
-        )
-        if self._strict_batching:
-            raise BatchingUnsafe(f"{self._folder}: {why}; run it with one slot, or update mlx and mlx-lm")
-        self._slots = 1
-        return {"canary": canary.report, "one_slot_because": why}
-
-    def _new_batch(self, loaded: LoadedModel) -> BatchGenerator:
-        return BatchGenerator(
-            loaded.model,
-            completion_batch_size=self._slots,
-            prefill_batch_size=self._slots,
-            prefill_step_size=self._prefill_step,
-            stop_tokens=loaded.stop_tokens,
-        )
+    def _new_batch(self, loaded: LoadedModel) -> DecodingBatch:
+        return DecodingBatch(loaded.model, () if self._ignore_stops else loaded.stop_tokens)
 
     def _prepare(self, request: Request) -> Row:
-        loaded = self._loaded()
+        loaded = self.loaded
         if request.sampling.max_tokens < 1:
             raise EngineFailure(f"sample {request.sample_id}: max_tokens must be at least 1")
         rendered = loaded.render(request)
@@ -216,7 +201,7 @@ class MlxEngine:
         """Switch when the batch is drained and the oldest request, or all of them, wait for another adapter."""
         if self._live:
             return
-        loaded = self._loaded()
+        loaded = self.loaded
         wanted = self._waiting[0].prompt.adapter
         if wanted == loaded.adapter or (self._fitting() and not self._drains()):
             return
@@ -228,12 +213,12 @@ class MlxEngine:
 
     def _fitting(self) -> list[Row]:
         """The waiting rows for the adapter that is on."""
-        adapter = self._loaded().adapter
+        adapter = self.loaded.adapter
         return [row for row in self._waiting if row.prompt.adapter == adapter]
 
     def _drains(self) -> bool:
         """Whether the oldest row waits for another adapter and has let enough others go before it."""
-        if not self._waiting or self._waiting[0].prompt.adapter == self._loaded().adapter:
+        if not self._waiting or self._waiting[0].prompt.adapter == self.loaded.adapter:
             self._passed_over = 0  # nobody was passed over, or whoever it was has been taken out
         return self._passed_over >= _PATIENCE * self._slots
 
@@ -248,21 +233,23 @@ class MlxEngine:
 
     def _join(self, row: Row) -> None:
         cache = self._prompts.take(row.prompt)
+        assert cache is not None
         if row.cached_tokens is None:
             row.cached_tokens = len(row.prompt.body)
-        (uid,) = self._batch.insert(
-            [list(row.prompt.tokens[-1:])],
-            max_tokens=[row.request.sampling.max_tokens],
-            caches=[cache],
-            all_tokens=[[]],  # a list of its own: mlx-lm appends to it
-            samplers=[make_sampler(row.request.seed, row.request.sampling)],
-        )
-        row.start(uid)
+        self._cached += row.cached_tokens
+        self._joined += 1
+        request = row.request
+        row.start(self._batch.join(row.prompt.tokens[-1], cache, request.sampling, request.seed, self._forced(request)))
+        self._depth = max(self._depth if self._live else 0, len(row.prompt.body))
+        row.began, row.place, row.depth = self._decodes, len(self._live), min(self._depth, self._window)
         self._waiting.remove(row)
         for mate in self._live.values():
-            mate.mates.add(row.id)
-            row.mates.add(mate.id)
-        self._live[uid] = row
+            mate.meet(row)
+            row.meet(mate)
+        self._live[row.uid] = row
+
+    def _forced(self, request: Request) -> Sequence[int]:
+        return () if request.forced is None else (*request.forced, *sorted(self.loaded.stop_tokens)[:1])
 
     def _prefill_a_chunk(self) -> bool:
         """Go on with the oldest prompt that is not ready, unless the places are full and another row is ready.
@@ -291,44 +278,58 @@ class MlxEngine:
         if not self._live:
             return
         try:
-            responses = self._batch.next()[1]
+            self._decodes += 1
+            self._depth += 1
+            decoded = self._batch.step()
         except Exception as error:  # noqa: BLE001 - whatever it was, the engine lives on
             self._start_over(error)
             return
-        for response in responses:
-            row = self._live.get(response.uid)
-            if row is None:
-                continue
-            reason = row.take(response.token, response.finish_reason)
+        self._decoded += len(decoded)
+        for one in decoded:
+            row = self._live[one.uid]
+            reason = row.take(one.token, one.ended)
             if reason is not None:
                 self._finish(row, reason)
 
     def _finish(self, row: Row, reason: FinishReason) -> None:
         self._leave(row)
         try:
-            text = self._loaded().text_of(row.tokens)
+            text = self.loaded.text_of(row.tokens)
         except Exception as error:  # noqa: BLE001 - a padded vocabulary has ids without text
             failure = EngineFailure(f"sample {row.id}: its tokens cannot be turned into text: {error!r}")
             self._ended.append(Finished(row.id, error=failure))
             return
-        self._ended.append(Finished(row.id, row.complete(text, reason, self._versions)))
+        self._ended.append(Finished(row.id, row.complete(text, reason, self._versions, self._decodes)))
 
     def _leave(self, row: Row) -> None:
         del self._live[row.uid]
-        self._batch.remove([row.uid])  # no-op for a row that ended by itself
+        for mate in self._live.values():
+            mate.part(row, self._decodes)
+        self._batch.leave(row.uid)  # no-op for a row that ended by itself
 
     def _give_up(self, rows: list[Row], error: SampleError) -> None:
         self._waiting = [row for row in self._waiting if row not in rows]
         self._ended.extend(Finished(row.id, error=error) for row in rows)
 
     def _start_over(self, error: Exception) -> None:
-        """Fail the live sequences and begin a new batch: after an error mlx-lm's generator has lost its rows."""
-        for row in self._live.values():
-            failure = EngineFailure(f"sample {row.id}: the engine failed while decoding: {error!r}")
-            self._ended.append(Finished(row.id, error=failure))
-        self._live.clear()
+        """Begin a new batch: an error has cost the old one its rows. They fail, unless memory ran short
+        for so many of them: then fewer are decoded at once from now on, and they begin again."""
+        rows, self._live = list(self._live.values()), {}
+        if mlx_sizing.is_shortage(error) and len(rows) > 1:
+            self._slots = self._remember_shortage(len(rows), error)
+            self._waiting = [self._prepare(row.request) for row in rows] + self._waiting
+        else:
+            for row in rows:
+                failure = EngineFailure(f"sample {row.id}: the engine failed while decoding: {error!r}")
+                self._ended.append(Finished(row.id, error=failure))
         with suppress(RuntimeError):  # closing waits for the stream, which may refuse after the error that it caused
             self._batch.close()
         self._prompts.clear()
         mx.clear_cache()
-        self._batch = self._new_batch(self._loaded())
+        self._batch = self._new_batch(self.loaded)
+
+    def _remember_shortage(self, rows: int, error: Exception) -> int:
+        """Note that so many rows were too many; returns how many are left."""
+        if self._record is None:
+            return rows // 2
+        return self._record.note_shortage(rows, f"MLX could not allocate memory ({error})").left

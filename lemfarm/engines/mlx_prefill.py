@@ -63,6 +63,7 @@ class PromptStore:
         self._chunk = chunk
         self._kept: PrefixCache[Cache] = PrefixCache(max_bytes)
         self._work: _Work | None = None
+        self.computed = 0  #: tokens that went through the model, also for prompts that were given up
 
     def ready(self, prompt: Prompt) -> bool:
         """Whether `take` would find the prompt now."""
@@ -109,6 +110,7 @@ class PromptStore:
         in_head = head_key is not None and work.done < prompt.head
         end = min(work.done + self._chunk, prompt.head if in_head else len(prompt.body))
         feed(self._model, work.cache, prompt.body[work.done : end])
+        self.computed += end - work.done
         work.done = end
         if in_head and end == prompt.head:
             self._keep(head_key, copy.deepcopy(work.cache))
@@ -131,6 +133,11 @@ def prefill(model: nn.Module, tokens: Sequence[int], chunk: int) -> Cache:
     for start in range(0, len(tokens), chunk):
         feed(model, cache, tokens[start : start + chunk])
     return cache
+
+
+def window(model: nn.Module) -> int:
+    """The most tokens that a layer with a sliding window keeps; 0 where no layer has one."""
+    return max(int(getattr(layer, "max_size", 0)) for layer in make_prompt_cache(model))
 
 
 def cache_bytes(cache: Cache) -> int:
