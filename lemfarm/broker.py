@@ -145,19 +145,15 @@ def open_client(url: str, *, seconds: float = _CONNECT_SECONDS) -> "Redis":
 
 
 def _publish(app: "Celery", producer: Any, task: str, row: QueuedSample, *, declare: bool = True) -> None:
-    shown = f"{task} {row.label}"
     message = app.amqp.create_task_message(
         str(uuid_utils.uuid4()),
         task,
         (row.sample_id,),
-        shadow=shown,
-        argsrepr=row.sample_id,
+        argsrepr=f"{row.label} ({row.sample_id})",  # not the name: workers and Flower keep every name they have seen
         kwargsrepr="",
         ignore_result=True,
         create_sent_event=True,
     )
-    # Workers report the shadow name; the event of sending would report the task's. One name for the whole life.
-    message.sent_event["name"] = shown
     known = None if declare else ()  # None: declared with the message
     app.amqp.send_task_message(producer, task, message, queue=row.queue, declare=known, retry=False)
 

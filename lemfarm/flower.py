@@ -17,6 +17,7 @@ from lemfarm.connections import BROKER_VARIABLE, free_port, no_space, read_priva
 from lemfarm.errors import InputError, LemfarmError, Unavailable
 from lemfarm.home import HOME_VARIABLE, Home, open_home
 from lemfarm.locks import end_holder, is_locked, read_number, take_lock
+from lemfarm.rotation import keep_own_output_small
 from lemfarm.supervisor import Child
 
 USER = "lemfarm"
@@ -24,7 +25,7 @@ OPTIONS = {  # the same for every farm, as Flower reads them from the environmen
     "FLOWER_READ_ONLY": "true",  # else a password is enough to revoke tasks and shut workers down
     "FLOWER_PERSISTENT": "true",
     "FLOWER_STATE_SAVE_INTERVAL": "60000",  # milliseconds; each save writes everything
-    "FLOWER_MAX_TASKS": "20000",
+    "FLOWER_MAX_TASKS": "5000",  # some 15 KiB each, measured; counts and history come from the database
     "FLOWER_PURGE_OFFLINE_WORKERS": "3600",  # seconds
 }
 
@@ -170,6 +171,7 @@ def _secrets(place: _Place) -> dict[str, str]:
 
 
 def _main() -> int:
+    keep_own_output_small()
     try:
         serve(os.environ)
     except LemfarmError as error:

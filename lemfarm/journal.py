@@ -8,12 +8,13 @@ from typing import TextIO
 import structlog
 
 from lemfarm.errors import NoSpace
-from lemfarm.supervisor import rotate
+from lemfarm.rotation import keep_own_output_small, keep_small, rotate
 
 
 def write_to_stderr() -> None:
     """For processes whose output a supervisor collects."""
     _configure(sys.stderr)
+    keep_own_output_small()
 
 
 def write_to_file(path: Path) -> None:
@@ -21,9 +22,11 @@ def write_to_file(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rotate(path)
-        _configure(path.open("a", buffering=1, encoding="utf-8"))
+        stream = path.open("a", buffering=1, encoding="utf-8")
     except OSError as error:
         raise NoSpace(f"{path}: {error.strerror or error}. Free some space, or choose another home.") from error
+    _configure(stream)
+    keep_small(path, stream.fileno())
 
 
 def _configure(stream: TextIO) -> None:

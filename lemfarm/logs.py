@@ -1,7 +1,7 @@
 """The logs of a farm on this machine: which there are, their last lines, and what is added to them.
 
-Logs are rotated when their process is started again (`name.log` becomes `name.log.1`): following goes on with the new
-file.
+Logs are rotated (`name.log` becomes `name.log.1`) while their process lives and when it is started again: following
+reads the older one to its end, and goes on with the new one.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lemfarm.errors import NotFound
 from lemfarm.home import Home
+from lemfarm.rotation import older
 
 SUFFIX = ".log"
 _POLL_SECONDS = 0.25
@@ -98,17 +99,31 @@ class _End:
     def added(self) -> list[Line]:
         try:
             with self.log.path.open("rb") as file:
-                self._start_over_if_rotated(file.fileno())
+                data = self._rest_if_rotated(file.fileno())
                 file.seek(self.position)
-                data = file.read()
+                data += file.read()
+                self.position = file.tell()
         except FileNotFoundError:  # between the two halves of a rotation
             return []
-        self.position += len(data)
         *whole, self.partial = (self.partial + data).split(b"\n")
         return [Line(self.log.name, text.decode(errors="replace")) for text in whole]
 
-    def _start_over_if_rotated(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
+    def _rest_if_rotated(self, descriptor: int) -> bytes:
+        """What was added to a log before it was moved aside; then the new one is read from its beginning."""
+        status, rest = os.fstat(descriptor), b""
         if status.st_ino != self.file_number or status.st_size < self.position:
-            self.position, self.partial = 0, b""
+            rest = self._rest_of_older()
+            self.position = 0
         self.file_number = status.st_ino
+        return rest
+
+    def _rest_of_older(self) -> bytes:
+        try:
+            with older(self.log.path).open("rb") as file:
+                if os.fstat(file.fileno()).st_ino == self.file_number:
+                    file.seek(self.position)
+                    return file.read()
+        except FileNotFoundError:
+            pass
+        self.partial = b""  # its end is not to be had any more
+        return b""

@@ -18,6 +18,7 @@ from typing import Literal, Protocol
 
 from lemfarm.connections import no_space
 from lemfarm.errors import LemfarmError
+from lemfarm.rotation import LOG_VARIABLE, rotate
 
 FINAL_CODES = frozenset({0, 2})
 SUPERVISOR_VARIABLE = "LEMFARM_SUPERVISOR"
@@ -27,7 +28,6 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _HEALTHY_SECONDS = 60.0  # who lived this long starts again with the first pause
 _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.1
-_LOG_BYTES = 10_000_000
 _INTERRUPTED = 130
 
 
@@ -60,7 +60,8 @@ class Event:
 
 @dataclass(slots=True)
 class Child:
-    """A process. `environment` comes over ours; output is appended to `log`, which is rotated at each start."""
+    """A process. `environment` comes over ours; output is appended to `log`, which is rotated at each start;
+    one of ours is told its name and goes on rotating it."""
 
     name: str
     argv: Sequence[str]
@@ -82,11 +83,12 @@ class Child:
             log = self.log.open("ab")
         except OSError as error:
             raise no_space(self.log, error) from error
+        told = {SUPERVISOR_VARIABLE: str(os.getpid()), LOG_VARIABLE: str(self.log)}
         with log:
             self._process = subprocess.Popen(
                 list(self.argv),
                 cwd=self.folder,
-                env={**os.environ, SUPERVISOR_VARIABLE: str(os.getpid()), **self.environment},
+                env={**os.environ, **told, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -270,12 +272,6 @@ def orphaned(environ: Mapping[str, str]) -> bool:
     """Whether the supervisor that started this process is gone (kill -9); a new one would start a second process."""
     supervisor = environ.get(SUPERVISOR_VARIABLE)
     return supervisor is not None and os.getppid() != int(supervisor)
-
-
-def rotate(log: Path, max_bytes: int = _LOG_BYTES) -> None:
-    """Keep one older log: a log that has grown over the limit becomes `<name>.1`. Called before each start."""
-    if log.exists() and log.stat().st_size > max_bytes:
-        log.replace(log.with_name(f"{log.name}.1"))
 
 
 @contextlib.contextmanager

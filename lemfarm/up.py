@@ -23,7 +23,8 @@ from lemfarm.connections import Connections, child_environment, no_space, redact
 from lemfarm.errors import InputError, LemfarmError, Unavailable, VersionError
 from lemfarm.home import Home, open_home
 from lemfarm.locks import end_holder, is_locked, read_number, take_lock, wait_until
-from lemfarm.supervisor import Child, Event, Member, Supervisor, rotate
+from lemfarm.rotation import LOG_VARIABLE, keep_own_output_small, rotate
+from lemfarm.supervisor import Child, Event, Member, Supervisor
 from lemfarm.supervisor import run as supervise
 
 VALKEY, FLOWER = "valkey", "flower"
@@ -101,8 +102,11 @@ def is_kept(home: Home) -> bool:
     return is_locked(_Place(home).lock)
 
 
-def join(home: Home, *, database: str, broker: str) -> Joined:
-    """Make this home part of a farm on other machines, once both services have answered.
+def join(
+    home: Home, *, database: str, broker: str, artifacts: str | None = None, artifacts_token: str | None = None
+) -> Joined:
+    """Make this home part of a farm on other machines, once both services have answered; the artifact store is noted as
+    it was named.
 
     Raises InputError for a URL of another kind, BrokerDown, DatabaseDown, NoSpace; VersionError for a newer schema.
     """
@@ -111,10 +115,16 @@ def join(home: Home, *, database: str, broker: str) -> Joined:
     connections = resolve(home, database=database, broker=broker, environ={})
     ping(str(connections.broker))
     schema = schema_status(connections.database)
-    if schema == "newer":
-        open_database(connections.database)  # raises with both versions
+    if schema in ("newer", "moved"):
+        open_database(connections.database)  # raises, and says which
         raise VersionError(f"{redacted(database)} belongs to a newer lemfarm: update this machine.")
-    file = write_join_file(home, database=connections.database, broker=str(connections.broker))
+    file = write_join_file(
+        home,
+        database=connections.database,
+        broker=str(connections.broker),
+        artifacts=artifacts,
+        artifacts_token=artifacts_token,
+    )
     return Joined(file, connections, schema)
 
 
@@ -205,7 +215,7 @@ def _spawn(home: Home, connections: Connections, flower: bool) -> subprocess.Pop
         return subprocess.Popen(
             [sys.executable, "-m", "lemfarm.up", *([] if flower else [_NO_FLOWER])],
             cwd=home.root,
-            env={**os.environ, **child_environment(connections, home)},
+            env={**os.environ, **child_environment(connections, home), LOG_VARIABLE: str(place.log)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -274,6 +284,7 @@ class KeptFlower:
 def main(arguments: Sequence[str]) -> int:
     """Be the supervisor until SIGTERM; 0 at once when another one is."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    keep_own_output_small()
     home = open_home()
     connections = resolve(home, environ=os.environ)
     place = _Place(home)

@@ -24,7 +24,7 @@ from lemfarm.connections import free_port, no_space, read_private_json, write_pr
 from lemfarm.errors import BrokerDown, InputError, NoSpace, Unavailable
 from lemfarm.home import HOME_VARIABLE, Home, write_private
 from lemfarm.locks import end_holder, is_locked, read_number, take_lock
-from lemfarm.supervisor import rotate
+from lemfarm.rotation import rotate
 
 _ATTEMPTS = 5  # a port that was free may be taken before the server binds it
 _START_SECONDS = 120.0  # reading a long append-only file takes a while

@@ -22,6 +22,7 @@ from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.records import Run, RunState
 from producer.handover import Handover
+from producer.messenger import Messenger
 from producer.reaper import Reaper
 from producer.turn import leave_turn, take_turn
 from producer.waves import Waves
@@ -34,7 +35,8 @@ TURN = "watcher"
 LOOK_VARIABLE = "LEMFARM_WATCH_SECONDS"
 LOOK_SECONDS = 1.0
 TURN_SECONDS = 15.0
-LARGEST_SHARE = 0.1  #: of the time that watching may take
+END_SECONDS = 5.0  #: in which a command that is being told something may end with its watcher
+LARGEST_SHARE = 0.1  #: of the time that watching may take; one slow look alone, as the first is, delays no wave
 
 
 @dataclass
@@ -52,16 +54,18 @@ class Watcher:
         self.waves = Waves(self.database, self.ledger, self.app)
         self.reaper = Reaper(self.database, self.ledger, self.home)
         self.handover = Handover(self.database, self.ledger, self.app, self.waves)
+        self.messenger = Messenger(self.database, self.home)
 
     def run_until(self, wait: Callable[[float], bool]) -> None:
         """Look again and again until `wait` says to end. Services that are away are waited for."""
         pause = float(os.environ.get(LOOK_VARIABLE) or LOOK_SECONDS)
-        took = 0.0
-        while not wait(max(pause, took / LARGEST_SHARE)):
+        took = before = 0.0
+        while not wait(max(pause, min(took, before) / LARGEST_SHARE)):
             began = time.monotonic()
             self.look_in_turn()
-            took = time.monotonic() - began
+            took, before = time.monotonic() - began, took
         self.leave()
+        self.messenger.finish(END_SECONDS)
 
     def look_in_turn(self) -> None:
         """Look, if it is our turn; never raises: what is away now may be back at the next look."""
@@ -72,6 +76,7 @@ class Watcher:
             log.warning("the watcher will look again", error=str(error))
         except Exception:
             log.exception("the watcher met an unexpected error")
+        self.messenger.look()
 
     def leave(self) -> None:
         """Let another watcher act at once."""

@@ -13,7 +13,7 @@ import pytest
 
 from lemfarm.errors import BrokerDown, NoSpace
 from lemfarm.locks import wait_until
-from lemfarm.supervisor import SUPERVISOR_VARIABLE, Child, Event, Supervisor, orphaned, rotate
+from lemfarm.supervisor import SUPERVISOR_VARIABLE, Child, Event, Supervisor, orphaned
 
 SECONDS = 30.0  # the longest that a condition may take on a busy machine
 
@@ -162,17 +162,6 @@ def test_nothing_is_restarted_after_a_stop() -> None:
     supervisor.stop(grace_seconds=0.0)
     puppet.code = -9
     assert supervisor.poll() == []
-
-
-def test_a_log_that_has_grown_becomes_the_older_one(tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
-    log.write_text("x" * 11)
-    rotate(log, max_bytes=10)
-    assert not log.exists()
-    assert (tmp_path / "worker.log.1").read_text() == "x" * 11
-    log.write_text("x" * 10)
-    rotate(log, max_bytes=10)
-    assert log.exists()
 
 
 # Real processes from here on.

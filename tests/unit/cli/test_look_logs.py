@@ -7,7 +7,7 @@ import pytest
 from lemfarm.errors import NotFound
 from lemfarm.home import Home
 from lemfarm.logs import Line, Log, find_logs, follow, last_lines
-from lemfarm.supervisor import rotate
+from lemfarm.rotation import rotate
 from tests.command import lemfarm
 
 
@@ -56,6 +56,8 @@ def test_following_goes_on_through_a_rotation_and_with_a_log_that_is_new(home: H
         other.write_text("hello\n")
 
     def rotate_and_write() -> None:
+        with path.open("a") as file:
+            file.write("before\n")
         rotate(path, max_bytes=1)
         path.write_text("after\n")
 
@@ -72,6 +74,7 @@ def test_following_goes_on_through_a_rotation_and_with_a_log_that_is_new(home: H
         Line("mac-1", "mac-1 says 29"),
         Line("mac-1", "added"),
         Line("mac-2", "hello"),
+        Line("mac-1", "before"),
         Line("mac-1", "after"),
     ]
 

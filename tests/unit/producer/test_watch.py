@@ -115,3 +115,24 @@ def test_it_looks_until_it_is_told_to_end_and_then_leaves_its_turn(ground: Groun
     assert all(pause >= watch.LOOK_SECONDS for pause in pauses)
     assert ground.value("SELECT expires FROM turn") == 0
     assert len(ground.queue.messages) == 24
+
+
+def test_one_slow_look_delays_no_wave_and_two_do(
+    ground: Ground, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look of a process imports and connects: a pause in proportion would leave the queue to run dry."""
+    lengths = iter([2.0, 0.1, 3.0, 4.0, 0.1])
+    pauses: list[float] = []
+    passed = [0.0]
+
+    def look() -> None:
+        passed[0] += next(lengths)
+
+    def wait(seconds: float) -> bool:
+        pauses.append(round(seconds, 3))
+        return len(pauses) > 5
+
+    monkeypatch.setattr(watch.time, "monotonic", lambda: passed[0])
+    monkeypatch.setattr(watcher, "look_in_turn", look)
+    watcher.run_until(wait)
+    assert pauses == [1.0, 1.0, 1.0, 1.0, 30.0, 1.0]

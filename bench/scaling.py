@@ -1,0 +1,213 @@
+"""Many worker processes against one: what is lost when a farm grows.
+
+    python bench/scaling.py [--workers 1 4 16 64] [--databases sqlite postgresql] [--rounds 20] [--json]
+
+N worker processes of 4 slots on the stand-in engine, whose every answer takes 2 s, so N Macs ideally finish 2 N samples
+a second; 64 make 128, which two cores carry. The run is planned and paused, resumed when all workers are ready, and
+ends by itself. Efficiency is what they finish, over at least 20 samples of every slot, against the ideal: the engine's
+time divided by the whole time of a slot. SQLite, and PostgreSQL from the tests' wheel. Takes some twelve minutes, and
+8 GiB for 64 processes; `docs/how-many-macs-can-one-farm-have.md` keeps what was measured.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+from common import ROOT, VARIANTS, Aim, Farm, report, spawn, table, temporary_farm, write_run
+from farm import cpu_seconds
+from sqlalchemy import text
+
+from lemfarm.connections import DATABASE_VARIABLE, resolve
+from lemfarm.database import Database, open_database
+from lemfarm.status import read_workers
+from producer.campaign import resume
+
+SLOTS, ENGINE_SECONDS, ROUNDS = 4, 2.0, 20
+FIRST_ROUNDS, LAST_ROUNDS = 3, 3  #: left out: the queue fills, the queue runs dry
+SAMPLES_PER_TEXT = 10
+EFFICIENCY = 0.98
+START_SECONDS, START_SECONDS_EACH, END_SECONDS = 60.0, 6.0, 60.0
+MIB = 1 << 20
+RUN = "many"
+
+
+def measure(counts: Sequence[int], databases: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Every number of workers on every database."""
+    found = []
+    for name, count in itertools.product(databases, counts):
+        with ExitStack() as stack:
+            farm = stack.enter_context(temporary_farm())
+            if name == "postgresql":
+                farm = on_postgres(farm, stack.enter_context(postgres_url()))
+            found.append({"database": name, **many(farm, count, rounds)})
+        sys.stderr.write(f"{name}, {count} workers: efficiency {found[-1]['efficiency']:.3f}\n")
+    for one in found:
+        single = next((other for other in found if other["database"] == one["database"] and other["workers"] == 1), one)
+        one["against_one"] = one["per_second"] / one["workers"] / (single["per_second"] / single["workers"])
+    return {"engine_seconds": ENGINE_SECONDS, "slots": SLOTS, "rounds": rounds, "measured": found}
+
+
+def many(farm: Farm, count: int, rounds: int) -> dict[str, Any]:
+    """One farm with so many workers, from its start to the end of its run."""
+    database = open_database(farm.connections.database, migrate=True)
+    config = _plan(farm, count * SLOTS * (FIRST_ROUNDS + rounds + LAST_ROUNDS))
+    spawn([str(ROOT / "bench" / "farm.py"), "--stage", "plan-paused", "--file", str(config)], farm.environment)
+    began = time.monotonic()
+    with worker_processes(farm, count) as workers:
+        _wait(lambda: _ready(database) == count, START_SECONDS + START_SECONDS_EACH * count, "all workers to be ready")
+        started, before = time.monotonic() - began, _cpu(workers, farm)
+        resume(database, RUN)
+        began = time.monotonic()
+        last = END_SECONDS + 3 * ENGINE_SECONDS * (FIRST_ROUNDS + rounds + LAST_ROUNDS)
+        _wait(lambda: _state(database) != "active", last, "the run to end")
+        passed, used = time.monotonic() - began, _cpu(workers, farm) - before
+        mib = statistics.mean(psutil.Process(worker.pid).memory_info().rss for worker in workers) / MIB
+    per_second = sum(_pace(times, rounds) for times in _finished(database))
+    database.close()
+    return {
+        "workers": count,
+        "per_second": per_second,
+        "efficiency": per_second / (count * SLOTS / ENGINE_SECONDS),
+        "cores": used / passed,
+        "mib_each": mib,
+        "start_seconds": started,
+    }
+
+
+def _plan(farm: Farm, samples: int) -> Path:
+    """A run whose every answer takes the same time."""
+    probes = -(-samples // (SAMPLES_PER_TEXT * VARIANTS))
+    planned = probes * SAMPLES_PER_TEXT * VARIANTS
+    path = write_run(farm.folder, RUN, probes=probes, samples=SAMPLES_PER_TEXT, quota={"accepted": planned})
+    data = json.loads(path.read_text())
+    data["model"] |= {"tokens_per_second": 1e9, "first_token_seconds": ENGINE_SECONDS, "slots": SLOTS}
+    path.write_text(json.dumps(data))
+    return path
+
+
+@contextmanager
+def worker_processes(farm: Farm, count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """So many workers; asked to end afterwards, all at once."""
+    workers = []
+    with (farm.folder / "workers.log").open("ab") as log:
+        for number in range(1, count + 1):
+            environment = farm.environment | {"LEMFARM_WORKER_NAME": f"w{number}", "LEMFARM_GRACE_SECONDS": "1"}
+            command = [sys.executable, "-m", "workers"]
+            workers.append(subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log))
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.wait(timeout=END_SECONDS)
+
+
+def _cpu(workers: Sequence["subprocess.Popen[bytes]"], farm: Farm) -> float:
+    """Of the workers and the broker; a PostgreSQL server is not counted."""
+    return sum(cpu_seconds(pid) for pid in [farm.valkey_pid, *(worker.pid for worker in workers)])
+
+
+def _ready(database: Database) -> int:
+    return sum(worker.state == "ready" for worker in read_workers(database))
+
+
+def _state(database: Database) -> str:
+    with database.read() as connection:
+        return str(connection.execute(text("SELECT state FROM run")).scalar_one())
+
+
+def _wait(condition: Any, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(1.0)
+
+
+def _finished(database: Database) -> list[list[float]]:
+    """When each worker's samples were stored."""
+    with database.read() as connection:
+        rows = connection.execute(text("SELECT worker_id, ended FROM attempt WHERE ending = 'done' ORDER BY ended"))
+        times: dict[str, list[float]] = {}
+        for worker, ended in rows:
+            times.setdefault(worker, []).append(ended)
+    return list(times.values())
+
+
+def _pace(times: Sequence[float], rounds: int) -> float:
+    """Samples a second of one worker, from the same place of an early round to that of a late one: slots end together,
+    so a window by the clock would be off by a round."""
+    first = FIRST_ROUNDS * SLOTS
+    whole = min(rounds, (len(times) - 1 - first) // SLOTS) * SLOTS
+    if whole < rounds * SLOTS // 2:
+        raise SystemExit(f"a worker finished only {len(times)} samples")
+    return whole / (times[first + whole] - times[first])
+
+
+@contextmanager
+def postgres_url() -> Iterator[str]:
+    """A throw-away PostgreSQL that keeps what it was told, as a real one does; its URL."""
+    from tests.postgres import postgres_server
+
+    with postgres_server(options=()) as server:
+        yield server.create_database()
+
+
+def on_postgres(farm: Farm, url: str) -> Farm:
+    """The same farm with another database."""
+    connections = resolve(farm.home, environ={DATABASE_VARIABLE: url})
+    return replace(farm, connections=connections.with_broker(str(farm.connections.broker)))
+
+
+def aims_of(result: dict[str, Any]) -> list[Aim]:
+    """Every number of workers."""
+    return [
+        Aim(f"scaling: efficiency of {one['workers']} on {one['database']}", one["efficiency"], EFFICIENCY, "",
+            at_least=True)
+        for one in result["measured"]
+    ]  # fmt: skip
+
+
+def lines_of(result: dict[str, Any]) -> list[str]:
+    """The table."""
+    heads = ["database, processes", "samples/s", "ideal", "efficiency", "against one", "cores", "MiB each", "start, s"]
+    rows: list[list[object]] = [
+        [
+            f"{one['database']}, {one['workers']} x {SLOTS}",
+            one["per_second"],
+            one["workers"] * SLOTS / ENGINE_SECONDS,
+            *(one[key] for key in ("efficiency", "against_one", "cores", "mib_each", "start_seconds")),
+        ]
+        for one in result["measured"]
+    ]
+    return table(heads, rows)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16, 64], metavar="N")
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="samples of every slot that are measured")
+    parser.add_argument("--json", action="store_true", help="one object instead of the table")
+    options = parser.parse_args()
+    os.environ.pop("LEMFARM_HOME", None)
+    result = measure(options.workers, options.databases, options.rounds)
+    report(result, aims_of(result), as_json=options.json, lines=lines_of(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
