@@ -19,6 +19,8 @@ from lemfarm.home import HOME_VARIABLE, Home, write_private
 
 DATABASE_VARIABLE = "LEMFARM_DATABASE"
 BROKER_VARIABLE = "LEMFARM_BROKER"
+ARTIFACTS_VARIABLE = "LEMFARM_ARTIFACTS"
+TOKEN_VARIABLE = "LEMFARM_ARTIFACTS_TOKEN"
 
 # The spellings that people write, and the one that the libraries below expect.
 _DATABASE_SCHEMES = {
@@ -41,11 +43,14 @@ _PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*password=)[^&]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """The services of one farm. `broker` is None until an embedded Valkey has been found or started."""
+    """The services of one farm. `broker` is None until an embedded Valkey has been found or started; `artifacts` is a
+    folder or an http(s) address where adapters travel, with its token, or None where they stay in their homes."""
 
     database: str
     broker: str | None
     embedded_broker: bool
+    artifacts: str | None = None
+    artifacts_token: str | None = None
 
     def with_broker(self, url: str) -> "Connections":
         """The same farm, now that its embedded Valkey has a URL."""
@@ -59,27 +64,38 @@ def resolve(
     broker: str | None = None,
     environ: Mapping[str, str],
 ) -> Connections:
-    """Find both URLs: flag, environment, join file, home. Raises InputError."""
+    """Find both URLs: flag, environment, join file, home; and the artifact store: environment, join file. Raises
+    InputError."""
     database = database or environ.get(DATABASE_VARIABLE)
     broker = broker or environ.get(BROKER_VARIABLE)
-    if not (database and broker) and home.join_file.exists():
+    artifacts, token = environ.get(ARTIFACTS_VARIABLE), environ.get(TOKEN_VARIABLE)
+    if not (database and broker and artifacts) and home.join_file.exists():
         joined = _read_join_file(home.join_file)
         database, broker = database or joined["database"], broker or joined["broker"]
+        artifacts, token = artifacts or joined.get("artifacts"), token or joined.get("artifacts_token")
     return Connections(
         database=_normal(database, _DATABASE_SCHEMES, "database") if database else f"sqlite:///{home.database}",
         broker=_normal(broker, _BROKER_SCHEMES, "broker") if broker else None,
         embedded_broker=not broker,
+        artifacts=artifacts or None,
+        artifacts_token=token or None,
     )
 
 
-def write_join_file(home: Home, *, database: str, broker: str) -> Path:
-    """Let this home join a farm on other machines. Raises InputError, NoSpace."""
+def write_join_file(
+    home: Home, *, database: str, broker: str, artifacts: str | None = None, artifacts_token: str | None = None
+) -> Path:
+    """Let this home join a farm on other machines; an artifact store that it knew before stays unless another is
+    named. Raises InputError, NoSpace."""
+    known = read_private_json(home.join_file) if home.join_file.exists() else {}
+    store = {"artifacts": artifacts, "artifacts_token": artifacts_token} if artifacts else known
+    kept = {name: value for name in ("artifacts", "artifacts_token") if (value := store.get(name))}
     urls = {
         "database": _normal(database, _DATABASE_SCHEMES, "database"),
         "broker": _normal(broker, _BROKER_SCHEMES, "broker"),
     }
     home.ensure()
-    write_private_json(home.join_file, urls)
+    write_private_json(home.join_file, urls | kept)
     return home.join_file
 
 
@@ -91,6 +107,10 @@ def child_environment(connections: Connections, home: Home) -> dict[str, str]:
     }
     if connections.broker:
         environment[BROKER_VARIABLE] = connections.broker
+    if connections.artifacts:
+        environment[ARTIFACTS_VARIABLE] = connections.artifacts
+    if connections.artifacts_token:
+        environment[TOKEN_VARIABLE] = connections.artifacts_token
     return environment
 
 

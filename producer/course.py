@@ -5,7 +5,7 @@ second `run` find the work of the first.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,11 +37,20 @@ class Course:
 
     @cached_property
     def evaluation_probes(self) -> tuple[probes.Probe, ...]:
-        """Held-out probes: measured before and after, never trained on."""
-        return tuple(probe for probe in self._evaluation_set if probe.id in self.held_out)
+        """What is measured before and after: the held-out probes, then a share of the others, in the order of a hash,
+        with the wordings that are asked."""
+        if self.config.evaluate is None:
+            return ()
+        known = {probe.id: probe for probe in self._evaluation_set}
+        share, seed = self.config.evaluate.trained, self.config.sampling.seed
+        measured = probes.measured_probes(known, self.held_out, share, seed)
+        wordings = None if self.config.evaluate.wordings == "all" else 1
+        found = sorted((known[name] for name in known if name in measured), key=lambda one: one.id not in self.held_out)
+        return tuple(replace(probe, variants=probe.variants[:wordings]) for probe in found)
 
     @cached_property
     def held_out(self) -> frozenset[str]:
+        """Ids of the probes that no phase samples; none where nothing is evaluated."""
         if self.config.evaluate is None:
             return frozenset()
         ids = [probe.id for probe in self._evaluation_set]
@@ -53,10 +62,9 @@ class Course:
 
     @cached_property
     def all_probes(self) -> tuple[probes.Probe, ...]:
-        """Every probe that a row may name, once."""
-        found = {probe.id: probe for group in self.phase_probes.values() for probe in group}
-        found.update({probe.id: probe for probe in self.evaluation_probes})
-        return tuple(found.values())
+        """Every probe that a row may name, with the wordings of every file that has it."""
+        phases = (probe for group in self.phase_probes.values() for probe in group)
+        return tuple(dict.fromkeys((*self.evaluation_probes, *phases)))
 
     def kernel_of(self, phase: PhaseConfig) -> KernelText | None:
         """The kernel a phase generates with."""
@@ -102,7 +110,8 @@ class Course:
                 yield self._row(text, run_id, phase_id, phase.name, Purpose.DISTIL, index)
 
     def evaluation_rows(self, run_id: int, phase_id: int) -> list[PlannedSample]:
-        """One row for every text of a held-out probe under every condition, answered by the base model."""
+        """Rows for every text that is measured, under every condition, answered by the base model or the adapter that
+        the file names."""
         evaluate = self.config.evaluate
         if evaluate is None:
             return []
@@ -112,8 +121,15 @@ class Course:
         rows = []
         for condition, kernel in self.conditions.items():
             placement = self._condition_placement if kernel else Placement.NONE
-            for text in self._texts(self.evaluation_probes, kernel, placement, sampling):
-                rows.append(self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, 0, condition))
+            texts = list(self._texts(self.evaluation_probes, kernel, placement, sampling, evaluate.adapter))
+            for index in range(evaluate.samples):
+                rows += [
+                    replace(
+                        self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, index, condition),
+                        adapter_id=evaluate.adapter,
+                    )
+                    for text in texts
+                ]
         return rows
 
     @property
@@ -128,13 +144,14 @@ class Course:
         kernel: KernelText | None,
         placement: Placement,
         sampling: dict[str, Any],
+        adapter: str | None = None,
     ) -> Iterator["_Text"]:
         """Every wording; one that two probes share is one question, asked for the first of them."""
         kernel_hash = kernel.hash if kernel else None
         asked: set[str] = set()
         wordings = [(probe, variant) for probe in group for variant in probe.variants]
         for probe, variant in wordings:
-            mark = fingerprint(self.model_key, None, kernel_hash, placement, as_json(variant), sampling)
+            mark = fingerprint(self.model_key, adapter, kernel_hash, placement, as_json(variant), sampling)
             if mark in asked:
                 continue
             asked.add(mark)

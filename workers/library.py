@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
@@ -13,11 +14,12 @@ from lemfarm.config import FarmConfig, PhaseConfig, RunConfig, config_from_data
 from lemfarm.database import Database
 from lemfarm.dialogue import Message, Placement
 from lemfarm.engines.base import Request, Sampling
-from lemfarm.errors import EngineFailure, NotFound
+from lemfarm.errors import NotFound
 from lemfarm.home import Home
 from lemfarm.records import Kernel, Phase, Probe, Run, Variant
 from lemfarm.work import Claim
 from producer.score_tasks import expected_of
+from workers.artifacts import Adapters
 
 FRESH_SECONDS = 2.0
 _WORDING = (
@@ -62,13 +64,14 @@ class Library:
 
     database: Database
     home: Home
+    adapters: Adapters | None = None  #: with the artifact store; none: those of the home alone
     _wordings: dict[str, Wording] = field(default_factory=dict)
     _kernels: dict[str, str] = field(default_factory=dict)
     _rules: dict[int, tuple[float, Rules]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def request(self, claim: Claim) -> Request:
-        """What to generate for a claim. Raises EngineFailure when its adapter does not lie in this home."""
+        """What to generate for a claim. Raises what `Adapters.folder` raises for its adapter."""
         wording = self.wording(claim.variant_id)
         sampling = Sampling(**{key: claim.sampling[key] for key in ("temperature", "top_p", "max_tokens")})
         return Request(
@@ -112,11 +115,8 @@ class Library:
     def _kernel(self, kernel_hash: str) -> str:
         return self._cached(self._kernels, kernel_hash, self._read_kernel)
 
-    def _adapter(self, adapter_id: str) -> Any:
-        folder = self.home.adapters / adapter_id.removeprefix("b2:")
-        if not folder.is_dir():
-            raise EngineFailure(f"adapter {adapter_id} does not lie in {self.home.adapters}; another home has it.")
-        return folder
+    def _adapter(self, adapter_id: str) -> Path:
+        return (self.adapters or Adapters(self.database, self.home)).folder(adapter_id)
 
     def _read_wording(self, variant_id: str) -> Wording:
         with self.database.read() as connection:
