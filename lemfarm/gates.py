@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from lemfarm.config import Gate, LoopingGate, MinCharsGate, ScoreGate, TruncatedGate
+from lemfarm.config import DuplicatesGate, Gate, LoopingGate, MinCharsGate, ReviewConfig, ScoreGate, TruncatedGate
 from lemfarm.engines.base import FinishReason
 from lemfarm.identity import content_hash
+
+NO_SCORE = "no score by "
+"""How the reason of an answer begins that waits for a score."""
 
 _MOST_DECIMALS = 6
 
@@ -49,7 +52,7 @@ def judge(gates: Sequence[Gate], answer: Answer) -> Verdict:
         return Verdict(Outcome.REJECTED, rejected)
     missing = [name for name in required_scorers(gates) if name not in answer.scores]
     if missing:
-        return Verdict(Outcome.HELD, f"no score by {', '.join(missing)}")
+        return Verdict(Outcome.HELD, f"{NO_SCORE}{', '.join(missing)}")
     return Verdict(Outcome.ACCEPTED, "passed every gate" if gates else "no gates")
 
 
@@ -58,9 +61,20 @@ def required_scorers(gates: Sequence[Gate]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(gate.scorer for gate in gates if isinstance(gate, ScoreGate)))
 
 
-def gate_hash(gates: Sequence[Gate]) -> str:
-    """Name the gates by what they say, so that verdicts of other gates can be told and made anew."""
-    return content_hash([gate.model_dump(mode="json") for gate in gates])
+def duplicates_gate(gates: Sequence[Gate]) -> DuplicatesGate | None:
+    """The gate that rejects duplicates, if there is one. It takes all answers of a run to apply it: see
+    `curation.duplicates`."""
+    found = (gate for gate in gates if isinstance(gate, DuplicatesGate))
+    return next((gate for gate in found if gate.duplicates == "reject"), None)
+
+
+def gate_hash(gates: Sequence[Gate], review: ReviewConfig | None = None) -> str:
+    """Name the gates by what they say, so that verdicts of other gates can be told and made anew. A review that comes
+    before training is one of them: it holds what the others accept."""
+    rules = [gate.model_dump(mode="json") for gate in gates]
+    if review is not None and review.before_training:
+        rules.append(review.model_dump(mode="json"))
+    return content_hash(rules)
 
 
 def _failure(gate: Gate, answer: Answer) -> str | None:

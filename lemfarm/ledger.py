@@ -10,7 +10,7 @@ done, whatever its state or epoch.
     leased  -> pending            (released, reaped, its worker died, or a retry)
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
@@ -121,9 +121,9 @@ class Ledger:
             rows = connection.execute(statement, values).all()
             return {row.id: row.epoch for row in rows if row.run_state != "cancelled"}
 
-    def record(self, result: Result) -> bool:
-        """Store a complete result with its scores and verdict in one durable transaction. False when the sample was
-        done already: this one is dropped, and its attempt says so."""
+    def record(self, result: Result, also: Callable[[Connection], None] = lambda _connection: None) -> bool:
+        """Store a complete result with its scores and verdict in one durable transaction, and do what `also` belongs to
+        it. False when the sample was done already: this one is dropped, and its attempt says so."""
         values = {"id": result.sample_id, "worker": result.worker_id}
         with self.database.write(durable=True) as connection:
             stored = connection.execute(
@@ -139,6 +139,7 @@ class Ledger:
             if stored:
                 self._drop_rivals(connection, result)
                 self._store_text(connection, result)
+                also(connection)
             return stored is not None
 
     def _drop_rivals(self, connection: Connection, result: Result) -> None:
@@ -179,15 +180,15 @@ class Ledger:
                 rows,
             )
 
-    def judge(self, verdicts: Iterable[NewVerdict], scores: Iterable[tuple[int, ScoredBy]] = ()) -> None:
+    def judge(
+        self, connection: Connection, verdicts: Iterable[NewVerdict], scores: Iterable[tuple[int, ScoredBy]] = ()
+    ) -> None:
         """Replace verdicts of done samples, keeping the old ones as history; store scores that were missing for it."""
         replace = "UPDATE sample SET outcome = :outcome, reason = :reason WHERE id = :sample_id AND state = 'done'"
-        rows = [_values(verdict) for verdict in verdicts]
-        with self.database.write() as connection:
-            self.add_scores(connection, scores)
-            if rows:
-                connection.execute(prepared(replace), rows)
-                self._add_verdicts(connection, rows)
+        self.add_scores(connection, scores)
+        if rows := [_values(verdict) for verdict in verdicts]:
+            connection.execute(prepared(replace), rows)
+            self._add_verdicts(connection, rows)
 
     def _add_verdicts(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(
@@ -310,8 +311,7 @@ class Ledger:
         where = "phase_id = :phase AND purpose = 'distil' AND state = 'pending' AND NOT superseded"
         values: dict[str, Any] = {"phase": phase_id, "why": reason}
         if probe_id is not None:
-            where += " AND probe_id = :probe"
-            values["probe"] = probe_id
+            where, values = f"{where} AND probe_id = :probe", values | {"probe": probe_id}
         return self._change("state = 'skipped', reason = :why, wave = NULL", where, values)
 
     def unskip(self, run_id: int, reason: str, *, phase_id: int | None = None) -> int:

@@ -61,6 +61,12 @@ def runs(text: str, length: int) -> list[str]:
     return [" ".join(run) for run in _windows(found, _size(kinds, length))]
 
 
+def shingles(text: str, length: int) -> list[str]:
+    """`runs`, each once, of a long text that is looked at once: nothing of it is remembered."""
+    found, kinds = _cut_anew(text)
+    return list(dict.fromkeys(map(" ".join, _windows(found, _size(kinds, length)))))
+
+
 def changed_share(source: str, wording: str) -> float:
     """How much of the longer text is not in the other, as bags of words: 0 the same words, 1 none in common. Where
     words are not set apart, any two texts have the same characters: there runs of a word's length are compared."""
@@ -82,8 +88,12 @@ def kept_share(source: str, wording: str) -> float:
 
 @lru_cache(maxsize=256)
 def _cut(text: str) -> tuple[tuple[str, ...], str]:
-    """The words, and a letter for each: `a` where blanks set it apart, else the kind of its character. Remembered, for
-    the wordings of one probe are compared with each other several times in a row."""
+    """`_cut_anew`, remembered: the wordings of one probe are compared with each other several times in a row."""
+    return _cut_anew(text)
+
+
+def _cut_anew(text: str) -> tuple[tuple[str, ...], str]:
+    """The words, and a letter for each: `a` where blanks set it apart, else the kind of its character."""
     folded = _folded(text)
     if folded.isascii():
         found = tuple(_ASCII_WORD.findall(folded))

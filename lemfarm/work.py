@@ -87,6 +87,7 @@ class Result:
     outcome: str
     reason: str
     gate_hash: str
+    rejects_duplicates: bool = False  #: its phase compares it with the other answers of the run
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,14 +10,16 @@ from sqlmodel import Session, select
 
 from lemfarm.config import PhaseConfig, config_from_data
 from lemfarm.database import Database
+from lemfarm.gates import duplicates_gate
 from lemfarm.planning import Cell
 from lemfarm.records import WAITS_FOR_REVIEW, Outcome, Phase, PhaseState, Probe
 from lemfarm.status import find_run
 from producer.gate_change import Difference, GateChange, change_gates
-from producer.judging import JudgedPage, Progress, Which, count_done, judged_pages
+from producer.judging import Judged, JudgedPage, Progress, Which, count_done, judged_pages
 from producer.quota_outlook import Outlook, ThinProbe, outlook, starving, with_skipped
 from producer.rejudging import live_phases
 from producer.standing import Standing, read_standing
+from producer.trial_duplicates import TriedPhase, duplicates_then
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,19 @@ def try_gates(
     assert row.id is not None
     phases = {phase.name: phase for phase, _ in live_phases(database, row.id) if phase.name in changed.phases}
     progress = Progress(on_progress, sum(count_done(database, _key(phase)) for phase in phases.values()))
-    trials = []
-    for was, then in zip(config.phases, changed.config.phases, strict=True):
-        if was.name in phases:
-            phase, tally = phases[was.name], _Tally()
-            cores = processes or os.cpu_count() or 1
-            for page in judged_pages(
-                database, _key(phase), then.gates, Which.ALL, review=then.review, processes=cores
-            ):
-                tally.add(page)
-                progress.advance(len(page.answers))
-            trials.append(_trial(database, phase, was, then, tally))
+    tallies, cores = {name: _Tally() for name in phases}, processes or os.cpu_count() or 1
+    pairs = [pair for pair in zip(config.phases, changed.config.phases, strict=True) if pair[0].name in phases]
+    for _, then in pairs:
+        key = _key(phases[then.name])
+        for page in judged_pages(database, key, then.gates, Which.ALL, review=then.review, processes=cores):
+            tallies[then.name].add(page)
+            progress.advance(len(page.answers))
+    gates = {then.name: duplicates_gate(then.gates) for _, then in pairs}
+    tried = {_key(phases[name]): TriedPhase(gate, tallies[name].passing) for name, gate in gates.items()}
+    duplicates = duplicates_then(database, row.id, tried)
+    trials = [
+        _trial(database, phases[was.name], was, then, tallies[was.name].without(duplicates)) for was, then in pairs
+    ]
     computed = sum(trial.computed for trial in trials)
     return GateTrial(row.name, changed.differences, changed.notes, tuple(trials), computed)
 
@@ -108,6 +112,7 @@ class _Tally:
     in_review: Counter[tuple[str, str]] = field(default_factory=Counter)  #: of those held then: that wait for a person
     computed: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    passing: list[Judged] = field(default_factory=list)  #: what would not be rejected, were nothing a duplicate
 
     @property
     def in_review_by_probe(self) -> Counter[str]:
@@ -123,9 +128,23 @@ class _Tally:
         self.failures.update(page.failures)
         for answer in page.answers:
             self.now[answer.probe_id, answer.variant_id, answer.before] += 1
-            self.then[answer.probe_id, answer.variant_id, answer.verdict.outcome] += 1
-            if answer.verdict.reason.startswith(WAITS_FOR_REVIEW):
-                self.in_review[answer.probe_id, answer.variant_id] += 1
+            self._count_then(answer, 1)
+            if answer.may_have_twins:
+                self.passing.append(answer)
+
+    def without(self, duplicates: Container[str]) -> "_Tally":
+        """With these samples rejected that would pass but for their twins."""
+        for answer in self.passing:
+            if answer.sample_id in duplicates:
+                self._count_then(answer, -1)
+                self.then[answer.probe_id, answer.variant_id, Outcome.REJECTED] += 1
+        return self
+
+    def _count_then(self, answer: Judged, count: int) -> None:
+        verdict = answer.passed or answer.verdict
+        self.then[answer.probe_id, answer.variant_id, verdict.outcome] += count
+        if verdict.reason.startswith(WAITS_FOR_REVIEW):
+            self.in_review[answer.probe_id, answer.variant_id] += count
 
 
 def _trial(database: Database, phase: Phase, was: PhaseConfig, then: PhaseConfig, tally: _Tally) -> PhaseTrial:

@@ -9,11 +9,12 @@ from itertools import tee
 from typing import Any
 
 from lemfarm.config import Gate, ReviewConfig
+from lemfarm.curation.duplicates import DUPLICATE
 from lemfarm.curation.review import Word, with_review
 from lemfarm.curation.review_words import changes_of, words_of
 from lemfarm.database import Database, decoded, prepared
 from lemfarm.engines.base import FinishReason
-from lemfarm.gates import Answer, Verdict, gate_hash, judge, required_scorers
+from lemfarm.gates import NO_SCORE, Answer, Outcome, Verdict, duplicates_gate, gate_hash, judge, required_scorers
 from lemfarm.scoring.processes import map_in_order
 from lemfarm.work import ScoredBy
 from producer.score_tasks import Scored, ScoreTask, score_tasks
@@ -48,6 +49,16 @@ class Judged:
     verdict: Verdict
     is_new: bool  #: it differs from the last verdict, if only by the gates it came from
     words: int = 0  #: changes in what reviewers said of it, see `changes_of`
+    value: float = 0.0  #: the score by which it is better or worse than its twins
+    passed: Verdict | None = None  #: of a duplicate, while it stays one: what everything but its twin says
+
+    @property
+    def may_have_twins(self) -> bool:
+        """Everything else lets it pass, or leaves it to a person."""
+        said = self.passed or self.verdict
+        return said.outcome == Outcome.ACCEPTED or (
+            said.outcome == Outcome.HELD and not said.reason.startswith(NO_SCORE)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +146,20 @@ def _judged(
         finish = FinishReason(decoded(row.generation)["finish_reason"])
         by_gates = judge(gates, Answer(row.content, finish, scores))
         verdict = with_review(by_gates, row.id, review, page.words.get(row.id, ()))
+        passed = verdict if _stays_duplicate(row, verdict, gates) else None
+        if passed:
+            verdict = Verdict(Outcome.REJECTED, row.reason)
         is_new = (row.gate_hash, row.outcome, row.reason) != (hashed, verdict.outcome, verdict.reason)
+        value = scores.get(names[0], 0.0) if names else 0.0
         ids, changes = (row.id, row.probe_id, row.variant_id, row.text_id), page.changes.get(row.id, 0)
-        answers.append(Judged(*ids, row.outcome, verdict, is_new, changes))
+        answers.append(Judged(*ids, row.outcome, verdict, is_new, changes, value, passed))
     return JudgedPage(tuple(answers), computed, failures)
+
+
+def _stays_duplicate(row: Any, verdict: Verdict, gates: Sequence[Gate]) -> bool:
+    """Twins are no matter of one answer: who has one keeps the verdict until the whole run is settled."""
+    compared = verdict.outcome != Outcome.REJECTED and duplicates_gate(gates) is not None
+    return compared and str(row.reason).startswith(DUPLICATE)
 
 
 def _pages(

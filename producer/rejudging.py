@@ -1,7 +1,7 @@
 """Verdicts written anew: by other gates, or with a scorer that was missing. `producer.judging` says what they are."""
 
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig, config_from_data
 from lemfarm.curation.review_words import changes_of
+from lemfarm.curation.settling import Change, settle_run, take_turn
 from lemfarm.database import Database, prepared
 from lemfarm.gates import gate_hash
 from lemfarm.ledger import Ledger
@@ -46,6 +47,14 @@ class Rejudged:
                 self.changed += 1
                 _count(self.outcomes, {answer.before: -1, str(answer.verdict.outcome): 1})
 
+    def add_settled(self, changes: Iterable[Change]) -> None:
+        """Count what became of duplicates."""
+        for change in changes:
+            self.written += 1
+            if change.is_other_outcome:
+                self.changed += 1
+                _count(self.outcomes, {change.before: -1, change.after: 1})
+
 
 def _count(counts: dict[str, int], more: Mapping[str, int]) -> None:
     for name, count in more.items():
@@ -62,19 +71,24 @@ def reopen(
 ) -> list[Rejudged]:
     """After a change of configuration: judge again where gates changed or a scorer was missing, and want again what is
     needed again. Phases of these `names`, or all; `on_judged` hears how many more answers were judged."""
-    ledger = Ledger(database)
-    found = []
-    for phase, config in live_phases(database, run_id):
-        if names is not None and phase.name not in names:
+    ledger, phases = Ledger(database), live_phases(database, run_id)
+    found = {
+        phase.name: judge_again(database, _id(phase), config, Which.DUE, processes=processes, on_judged=on_judged)
+        for phase, config in phases
+        if names is None or phase.name in names
+    }
+    changes = settle_run(database, run_id)
+    for phase, config in phases:
+        settled = [change for change in changes if change.phase_id == phase.id]
+        if phase.name not in found and not settled:
             continue
-        assert phase.id is not None
-        rejudged = judge_again(database, phase.id, config, Which.DUE, processes=processes, on_judged=on_judged)
+        rejudged = found.get(phase.name) or Rejudged(phase.name)
+        rejudged.add_settled(settled)
         if phase.state == PhaseState.TRAINED:
-            ledger.skip(phase.id, TRAINED)
+            ledger.skip(_id(phase), TRAINED)
         else:
-            rejudged.reopened = want_again(ledger, run_id, phase.id, config)
-        found.append(rejudged)
-    return found
+            rejudged.reopened = want_again(ledger, run_id, _id(phase), config)
+    return list(found.values())
 
 
 def rejudge_unscored(database: Database, run_id: int) -> int:
@@ -89,15 +103,16 @@ def rejudge_unscored(database: Database, run_id: int) -> int:
             return 0
     changed = 0
     for phase, config in live_phases(database, run_id):
-        assert phase.id is not None
-        changed += judge_again(database, phase.id, config, Which.UNSCORED).changed
-    return changed
+        changed += judge_again(database, _id(phase), config, Which.UNSCORED).changed
+    return changed + sum(change.is_other_outcome for change in settle_run(database, run_id))
 
 
 def rejudge_outdated(database: Database, phase_id: int, config: PhaseConfig) -> int:
-    """Give every done sample whose last verdict came from other gates a new one, from its stored text and scores.
-    Scores that are missing are computed; nothing is generated. Returns how many were judged again."""
-    return judge_again(database, phase_id, config, Which.OTHERS, processes=1).written
+    """Give every done sample whose last verdict came from other gates a new one, from its stored text and scores, and
+    settle who is whose duplicate. Scores that are missing are computed; nothing is generated. Returns how many verdicts
+    are new."""
+    written = judge_again(database, phase_id, config, Which.OTHERS, processes=1).written
+    return written + len(settle_run(database, _run_of(database, phase_id)))
 
 
 def judge_again(
@@ -111,13 +126,14 @@ def judge_again(
 ) -> Rejudged:
     """Judge stored answers by the gates of this configuration and write what is new. Killed anywhere and done again, it
     goes on. `processes`: as many as there are cores when left out."""
-    ledger, gates = Ledger(database), gate_hash(config.gates, config.review)
+    ledger, gates, run_id = Ledger(database), gate_hash(config.gates, config.review), _run_of(database, phase_id)
     found, cores = Rejudged(config.name), processes or os.cpu_count() or 1
     for page in judged_pages(database, phase_id, config.gates, which, review=config.review, processes=cores):
         fresh = [answer for answer in page.answers if answer.is_new]
         if fresh or page.computed:
             with database.write() as connection:
-                verdicts = [_verdict(answer, gates) for answer in _still_so(connection, fresh)]
+                take_turn(database, connection, run_id)
+                verdicts = [verdict for answer in _still_so(connection, fresh) for verdict in _verdicts(answer, gates)]
                 ledger.judge(connection, verdicts, page.computed)
         found.add(page)
         on_judged(len(page.answers))
@@ -126,14 +142,27 @@ def judge_again(
     return found
 
 
+def _run_of(database: Database, phase_id: int) -> int:
+    with database.read() as connection:
+        found = connection.execute(prepared("SELECT run_id FROM phase WHERE id = :id"), {"id": phase_id})
+        return int(found.scalar_one())
+
+
 def _still_so(connection: Connection, answers: Sequence[Judged]) -> list[Judged]:
     """Without those of which a reviewer said something since they were read: that was judged with it."""
     changes = changes_of(connection, [answer.sample_id for answer in answers])
     return [answer for answer in answers if changes.get(answer.sample_id, 0) == answer.words]
 
 
-def _verdict(answer: Judged, gates: str) -> NewVerdict:
-    return NewVerdict(answer.sample_id, answer.text_id, gates, str(answer.verdict.outcome), answer.verdict.reason)
+def _verdicts(answer: Judged, gates: str) -> Iterator[NewVerdict]:
+    """The newest last; of a duplicate first what counts when its twin is gone."""
+    for said in filter(None, (answer.passed, answer.verdict)):
+        yield NewVerdict(answer.sample_id, answer.text_id, gates, str(said.outcome), said.reason)
+
+
+def _id(phase: Phase) -> int:
+    assert phase.id is not None
+    return phase.id
 
 
 def live_phases(database: Database, run_id: int) -> list[tuple[Phase, PhaseConfig]]:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from lemfarm.candidates import cell_candidates, given_up_probes
+from lemfarm.curation.settling import unsettled
 from lemfarm.database import Database
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
 from lemfarm.ledger import Ledger
@@ -65,6 +66,7 @@ def verify_run(database: Database, name: str) -> list[Finding]:
     findings.append(_finding("kernels are what their hashes say", list(_wrong_kernels(database))))
     findings.append(_finding("no sample index is missing below the largest", list(_gaps(database, run))))
     findings.append(_given_up(database, run))
+    findings.append(_finding("of answers that are duplicates the best is kept", _misjudged_twins(database, run)))
     return findings
 
 
@@ -129,6 +131,12 @@ def _wrong_kernels(database: Database) -> Iterator[str]:
         for kernel in session.exec(select(Kernel)):
             if content_hash(kernel.text) != kernel.hash:
                 yield kernel.hash
+
+
+def _misjudged_twins(database: Database, run: Run) -> list[str]:
+    assert run.id is not None
+    with database.read() as connection:
+        return sorted(one.name for one, _ in unsettled(connection, run.id))
 
 
 def _gaps(database: Database, run: Run) -> Iterator[str]:

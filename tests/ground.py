@@ -31,6 +31,7 @@ from producer.waves import Waves
 from tests.run_files import load, write_files
 from workers.library import Library
 from workers.results import make_result
+from workers.storing import store
 
 MODEL = "simulated:simulated"
 GOOD_ANSWER = "An answer of more than twenty characters."
@@ -160,7 +161,7 @@ class Ground:
             completion = Completion(content, reason, token_ids=(1, 2), placement=Placement.SYSTEM)
             rules = library.rules(claim.phase_id)
             result = make_result(claim, "w", library.wording(claim.variant_id), completion, rules)
-            assert self.ledger.record(result)
+            assert store(self.ledger, result)
 
     def fail(self, samples: Iterable[str], message: str = "the engine broke") -> None:
         """Let samples fail for good."""

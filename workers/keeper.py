@@ -16,6 +16,7 @@ from workers.host import beat
 from workers.leases import Leases
 from workers.shutdown import Shutdown
 from workers.spool import Spool, read_result, sample_of, set_aside
+from workers.storing import store
 
 log = structlog.get_logger()
 RATE_WINDOW_SECONDS = 60.0
@@ -60,6 +61,7 @@ class Keeper:
     renew_training: Callable[[], None] = lambda: None
     is_wanted: Callable[[], bool] = lambda: True
     on_drain: Callable[[], None] = lambda: None
+    watch_memory: Callable[[], None] = lambda: None
     _closed: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -77,7 +79,7 @@ class Keeper:
     def _run(self) -> None:
         while True:
             ending = self._closed.is_set()
-            for duty in (self._flush_spool, self._renew, self.renew_training, self._beat):
+            for duty in (self._flush_spool, self._renew, self.renew_training, self._beat, self.watch_memory):
                 self._do(duty)
             if ending:
                 return
@@ -121,7 +123,7 @@ class Keeper:
         if result is None:
             return
         try:
-            stored = self.ledger.record(result)
+            stored = store(self.ledger, result)
         except Unavailable:
             raise
         except Exception:

@@ -18,6 +18,7 @@ from workers.library import Library, Rules
 from workers.results import make_result
 from workers.shutdown import Shutdown
 from workers.spool import Spool
+from workers.storing import store
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.5
@@ -25,7 +26,7 @@ Value = TypeVar("Value")
 
 
 class HandBack(Exception):
-    """The message is to go back to the queue: this worker ends, or trains."""
+    """The message is to go back to the queue: this worker ends, trains or rests."""
 
 
 @dataclass
@@ -41,6 +42,7 @@ class SampleRunner:
     shutdown: Shutdown
     lease_seconds: float
     on_tokens: Callable[[int], None] = lambda _count: None
+    may_claim: Callable[[], bool] = lambda: True
 
     def run(self, sample_id: str) -> str:
         """Do what a message hints at; returns a word for Flower. Raises HandBack."""
@@ -61,7 +63,7 @@ class SampleRunner:
             self.leases.drop(sample_id)
 
     def _claim(self, sample_id: str) -> Claim | None:
-        if self.shutdown.asked:
+        if self.shutdown.asked or not self.may_claim():
             raise HandBack(sample_id)
         return self._insist(lambda: self.ledger.claim(sample_id, self.worker_id, self.lease_seconds))
 
@@ -129,7 +131,7 @@ class SampleRunner:
             except OSError as error:
                 log.error("cannot write the spool", folder=str(self.spool.folder), error=str(error))
             try:
-                stored = self.ledger.record(result)
+                stored = store(self.ledger, result)
             except Unavailable as error:
                 log.warning("the result waits in the spool" if path else "cannot store a result", error=str(error))
                 if path is not None:
