@@ -14,6 +14,7 @@ from lemfarm.records import (
     Attempt,
     Phase,
     Probe,
+    Purpose,
     Run,
     Sample,
     SampleState,
@@ -77,11 +78,13 @@ def list_samples(
     outcome: str | None = None,
     phase: str | None = None,
     probe: str | None = None,
+    purpose: str | None = None,
     limit: int = 50,
 ) -> list[SampleLine]:
     """Samples of a run that match, those finished last first. Raises NotFound, and InputError for an unknown state."""
     _refuse_unknown("state", state, [str(one) for one in SampleState])
     _refuse_unknown("outcome", outcome, [str(one) for one in Outcomes])
+    _refuse_unknown("purpose", purpose, [str(one) for one in Purpose])
     row = find_run(database, run)
     query = (
         select(Sample, Probe, Variant, Phase)
@@ -94,7 +97,8 @@ def list_samples(
         )
         .limit(limit)
     )
-    for column, wanted in ((Sample.state, state), (Sample.outcome, outcome), (Phase.name, phase), (Probe.name, probe)):
+    columns = (Sample.state, Sample.outcome, Sample.purpose, Phase.name, Probe.name)
+    for column, wanted in zip(columns, (state, outcome, purpose, phase, probe), strict=True):
         if wanted is not None:
             query = query.where(column == wanted)
     with database.read() as connection, Session(bind=connection) as session:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uuid_utils
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -27,16 +28,21 @@ from lemfarm.home import Home
 from lemfarm.ledger import Ledger
 from lemfarm.local_workers import living_workers, worker_members
 from lemfarm.models import FoundModel, check_architecture, find_model, is_hub_id, model_key
-from lemfarm.records import Phase, PhaseState, Run, RunState
+from lemfarm.notices import tell_here
+from lemfarm.records import BLOCKED, Phase, PhaseState, Run, RunState
+from lemfarm.report import WrittenReport, read_report, write_report
 from lemfarm.status import RunStatus, find_run, read_status
 from lemfarm.supervisor import Event, Supervisor
 from lemfarm.training.phases import open_stage, retry_trainings
 from lemfarm.up import is_kept
 from lemfarm.valkey import KeptValkey, ensure, stop
 from producer.course import Course
+from producer.messenger import Messenger
 from producer.plan import PlanResult, apply_plan
 from producer.standing import read_standing
 from producer.watch import Watcher
+
+log = structlog.get_logger()
 
 FOLLOW_SECONDS = 1.0
 ENDED = frozenset({RunState.DONE, RunState.STARVED, RunState.HELD, RunState.STOPPED, RunState.CANCELLED})
@@ -66,6 +72,7 @@ class Campaign:
         course = Course(config, key_of(config, found))
         result = apply_plan(self.database, course, found=found, limit=limit, trains=trains)
         self._run = config.run
+        tell_here(self.database, result.run_id, self.home.identity)
         if find_run(self.database, config.run).state in ENDED:
             return result
         environment = child_environment(self.connections, self.home) | dict(self.worker_environment)
@@ -133,11 +140,22 @@ class Campaign:
     def _require_workers(self, status: RunStatus) -> None:
         if not self.workers or self._supervisor is None or not self._supervisor.all_ended:
             return
-        if any(worker.state in ("ready", "training", "starting") for worker in status.workers):
+        if any(worker.state in ("ready", "training", "starting", "resting") for worker in status.workers):
             return
         said = {worker.message for worker in status.workers if worker.message}
         logs = ", ".join(str(self.home.logs / f"{name}.log") for name in self._supervisor.codes)
         raise ModelError("\n".join(sorted(said)) or f"all workers ended; see {logs}")
+
+    def write_report(self) -> WrittenReport | None:
+        """Write the report of the run that `start` planned into the home. None, and a word, where that fails: a run
+        of days must not end as failed for the sake of a page that can be written again."""
+        try:
+            return write_report(read_report(self.database, self._run), self.home)
+        except Exception as error:
+            log.exception("the report cannot be written", run=self._run)
+            again = f"`lemfarm report {self._run}` tries again"
+            self.on_event(Event("report", "not started", text=f"cannot be written: {error}; {again}"))
+            return None
 
     def close(self, grace_seconds: float) -> None:
         """End the workers that were started here, with a grace for what they have in hand."""
@@ -145,6 +163,8 @@ class Campaign:
             self._watcher.leave()
         if self._supervisor is not None:
             self._supervisor.stop(grace_seconds)
+        messenger = self._watcher.messenger if self._watcher else Messenger(self.database, self.home)
+        messenger.finish(grace_seconds)
         if self._may_stop_valkey():
             stop(self.home)
         self.database.close()
@@ -217,7 +237,8 @@ def train_now(database: Database, name: str | None) -> Run:
     ripe = _ripe_phases(database, run)
     if not ripe:
         raise InputError(
-            f"run {run.name} has no phase to train: none is full, and none ran out with `enough` accepted."
+            f"run {run.name} has no phase to train: none is full, and none ran out with `enough` accepted. "
+            "A phase whose adapter did not pass is trained again with --retry; `lemfarm phases` shows it."
         )
     for phase_id in ripe:
         open_stage(database, run.id, phase_id)
@@ -234,19 +255,20 @@ def train_now(database: Database, name: str | None) -> Run:
 
 
 def _ripe_phases(database: Database, run: Run) -> list[int]:
-    """Phases that ran out with enough, else the first full one that trains."""
+    """Phases that ran out with enough, else the first full one that trains, unless an adapter before it waits."""
     with database.read() as connection, Session(bind=connection) as session:
         query = select(Phase).where(Phase.run_id == run.id, col(Phase.retired).is_(False))
         phases = {phase.name: (phase.id, phase.state) for phase in session.exec(query)}
-    exhausted, full = [], []
+    exhausted, full, blocked = [], [], False
     for config in config_from_data(run.config).phases:
         phase_id, state = phases.get(config.name, (None, ""))
         if phase_id is None or config.train is None:
             continue
+        blocked = blocked or state in BLOCKED
         if state == PhaseState.EXHAUSTED:
             if read_standing(database, phase_id).accepted(config.quota) >= config.quota.enough:
                 exhausted.append(phase_id)
-        elif state == PhaseState.FULL:
+        elif state == PhaseState.FULL and not blocked:
             full.append(phase_id)
     return exhausted or full[:1]
 

@@ -35,6 +35,9 @@ def list_samples(
     ] = None,
     phase: Annotated[str | None, typer.Option("--phase", help="Only this phase.", show_default=False)] = None,
     probe: Annotated[str | None, typer.Option("--probe", help="Only this probe.", show_default=False)] = None,
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", help="distil (what may train) or evaluate.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 50,
     home: HomeOption = None,
     database: DatabaseOption = None,
@@ -54,6 +57,7 @@ def list_samples(
         outcome=outcome,
         phase=phase,
         probe=probe,
+        purpose=purpose,
         limit=limit,
     )
     if as_json:

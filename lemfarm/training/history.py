@@ -13,12 +13,21 @@ from lemfarm.records import Adapter, LossPoint, Phase, TrainingStage
 from lemfarm.status import find_run
 
 #: What a finished adapter's record says of its training, as far as a person wants to compare it with the forecast.
-MEASURED = ("seconds", "peak_memory", "trained_tokens", "examples_seen", "epochs", "resumed")
+MEASURED = (
+    "seconds",
+    "peak_memory",
+    "trained_tokens",
+    "train_rows",
+    "valid_rows",
+    "examples_seen",
+    "epochs",
+    "resumed",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingHistory:
-    """The training of one phase. Curves are (updates done, loss) in order.
+    """One training of one phase. Curves are (updates done, loss) in order.
 
     `used` is the update whose weights the adapter has; None before it is finished. `expected` holds the forecast of
     the machine that trains, `measured` what it came to: seconds, bytes, tokens, and the updates it was resumed from.
@@ -34,6 +43,8 @@ class TrainingHistory:
     error: str = ""
     expected: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    attempt: int = 1  #: a phase that was trained again has further ones
+    overrides: Mapping[str, Any] = field(default_factory=dict)  #: settings of this attempt alone
 
     @property
     def done(self) -> int:
@@ -56,7 +67,7 @@ def read_trainings(
             .join(TrainingStage, col(TrainingStage.phase_id) == Phase.id)
             .join(Adapter, col(Adapter.id) == TrainingStage.adapter_id, isouter=True)
             .where(TrainingStage.run_id == run.id)
-            .order_by(col(Phase.position))
+            .order_by(col(Phase.position), col(TrainingStage.attempt))
         )
         rows = [row for row in session.exec(query).all() if phase in (None, row[0].name)]
         if not rows:
@@ -77,8 +88,10 @@ def _history(
     record: Mapping[str, Any] = adapter.manifest.get("record", {}) if adapter else {}
     return TrainingHistory(
         phase=phase.name,
+        attempt=stage.attempt,
+        overrides=stage.overrides,
         state=stage.state,
-        iterations=iterations,
+        iterations=stage.overrides.get("iterations", iterations),
         train=tuple((point.iteration, point.loss) for point in points if point.kind == "train"),
         valid=tuple((point.iteration, point.loss) for point in points if point.kind == "valid"),
         used=record.get("used"),

@@ -51,6 +51,10 @@ def test_filters_go_together(ground: Ground) -> None:
     assert len(list_samples(ground.database, None, probe="P0", state="done")) == 2
     assert len(list_samples(ground.database, None, phase="first", limit=5)) == 5
     assert list_samples(ground.database, None, phase="nope") == []
+    assert len(list_samples(ground.database, None, purpose="distil", state="done")) == 6
+    assert list_samples(ground.database, None, purpose="evaluate") == []
+    with pytest.raises(InputError, match="one of distil, evaluate"):
+        list_samples(ground.database, None, purpose="both")
 
 
 def test_superseded_samples_are_not_listed_but_can_be_shown(ground: Ground) -> None:

@@ -260,3 +260,20 @@ def test_a_requeued_sample_opens_its_phase_again(ground: Ground) -> None:
     ground.plan()
     assert len(ground.look()) == 1
     assert ground.phase_states() == {"first": "open"}
+
+
+def test_the_report_is_written_into_the_home(ground: Ground, campaign: Campaign, told: list[str]) -> None:
+    written = campaign.write_report()
+    assert written is not None and written.html == ground.home.reports / "tiny.html"
+    assert "Report of run tiny" in written.html.read_text() and told == []
+
+
+def test_a_report_that_cannot_be_written_is_told_and_ends_nothing(
+    ground: Ground, campaign: Campaign, told: list[str]
+) -> None:  # fmt: skip
+    # Given a file where the folder of reports should be
+    ground.home.ensure()
+    ground.home.reports.write_text("in the way")
+    # When the report is written, then that is said, and nothing is raised
+    assert campaign.write_report() is None
+    assert len(told) == 1 and "cannot be written" in told[0] and "`lemfarm report tiny` tries again" in told[0]
