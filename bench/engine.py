@@ -1,186 +1,150 @@
-"""The MLX engine against a plain `mlx_lm.generate` loop, over the same samples.
+"""The MLX engine against the other ways to make the same samples, on models with random weights built here.
 
-    python bench/engine.py [--model FOLDER] [--slots 16] [--repetitions 3] [--json]
+    python bench/engine.py [--quick] [--model FOLDER] [--slots 16] [--turns 3] [--waves 3] [--stock-blas] [--json]
 
-A kernel of 2,000 tokens, questions of about 60, ten samples of each, 128 new tokens, temperature 0.8, top_p 0.95. Stop
-tokens are off on both sides, so that all answers are equally long. Every repetition times one sample of the loop with
-mlx-lm's defaults, one with `prefill_step_size=256`, and then a full load of the engine, so that a busy machine slows
-all three. The engine's time includes its kernel prefill once and every question's; loading is left out everywhere.
-Reported are medians over the repetitions, and ratios of them; on a GPU the ratios will be others.
+A kernel of 2,000 tokens, questions of about 60, ten samples of each, 128 new tokens, temperature 0.8, top_p 0.95. The
+ways: a plain `mlx_lm.generate` loop and `mlx_lm.batch_generate`, both with mlx-lm's defaults and with the engine's
+`prefill_step_size`; mlx-lm's `BatchGenerator` driven by hand with the same prefix caches; the engine. How they take
+turns is said in `lemfarm/engines/mlx_comparison.py`, which `lemfarm bench engine` runs on any model. Models: 3.8 and
+19 million parameters with 4,096 and 8,192 tokens; on the larger one `batch_generate` is left out, for it takes minutes.
+On Linux a faster BLAS is put under MLX where there is one (`blas.py`), and named. There, ratios by processor time stand
+beside those by the clock: on a busy machine they are the ones to trust.
 """
 
 import argparse
-import json
 import os
-import random
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # read at import; without it Linux compiles kernels while we measure
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import mlx.core as mx
-import mlx_lm
-from mlx_lm.sample_utils import make_sampler
+from blas import blas_name, restart_with_openblas
+from common import Aim, report, table
 
-from lemfarm.dialogue import Message
-from lemfarm.engines.base import Request, Sampling
-from lemfarm.engines.mlx import MlxEngine
-from lemfarm.engines.mlx_model import LoadedModel
-from lemfarm.engines.simulated_text import write
-
-KERNEL_TOKENS = 2000
-QUESTION_TOKENS = 60
-SAMPLES_OF_A_QUESTION = 10
-NEW_TOKENS = 128
-SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=NEW_TOKENS)
-DEMO_MODEL = Path(__file__).resolve().parents[1] / "demo" / "model"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Samples per second of the three ways, and how many times faster the engine is."""
-
-    model: str
-    slots: int
-    repetitions: int
-    engine_samples: int
-    versions: dict[str, str]
-    loop_per_second: float
-    loop_step_256_per_second: float
-    engine_per_second: float
-    against_loop: float
-    against_step_256: float
-    ratios_of_each_repetition: list[tuple[float, float]]
+SHAPES: Mapping[str, Mapping[str, int]] = {
+    "tiny": {"hidden_size": 192, "intermediate_size": 768, "sliding_window": 64, "vocabulary": 4096},
+    "small": {
+        "hidden_size": 320,
+        "num_hidden_layers": 12,
+        "intermediate_size": 1024,
+        "head_dim": 128,
+        "query_pre_attn_scalar": 128,
+        "sliding_window": 256,
+        "vocabulary": 8192,
+    },
+}
+#: The engine keeps up with the best that can be made by hand; where drawing takes a quarter of a step, it is ahead.
+BY_HAND_LIMITS = {"tiny": 1.15}
+KEEPS_UP = 0.97
+#: Turns of `batch_generate`, and the most waves: on the larger model both take minutes.
+SLOW_TURNS, MOST_WAVES = {"tiny": 1}, {"small": 2}
+GEMMA_VOCABULARY = 262_144
+STALL_STEPS = 5.0
 
 
-def with_room(folder: Path, spare: Path) -> Path:
-    """The folder, or a copy that claims a longer context: speed is measured here, not what the model says."""
-    config = json.loads((folder / "config.json").read_text())
-    needed = KERNEL_TOKENS + 2 * QUESTION_TOKENS + NEW_TOKENS
-    if config.get("max_position_embeddings", needed) >= needed:
-        return folder
-    copied = Path(shutil.copytree(folder, spare / folder.name))
-    (copied / "config.json").write_text(json.dumps(config | {"max_position_embeddings": needed}))
-    return copied
+def random_model(name: str, folder: Path) -> Path:
+    """A Gemma-3 of that shape with random weights."""
+    from tests.tiny_model import make_tiny_model
+
+    shape = dict(SHAPES[name])
+    return make_tiny_model(folder / name, vocabulary=shape.pop("vocabulary"), **shape)
 
 
-def cut(tokenizer: Any, seed: int, tokens: int) -> str:
-    """Made-up prose of a number of tokens."""
-    encoded = tokenizer.encode(write(random.Random(seed), 0.3, 2 * tokens), add_special_tokens=False)
-    return str(tokenizer.decode(encoded[:tokens]))
+def measure(name: str, folder: Path, options: argparse.Namespace) -> Any:
+    """Everything on one model."""
+    from lemfarm.engines.mlx_comparison import Comparison, Work
+
+    work = Work(kernel=512, answer=64) if options.quick else Work()
+    comparison = Comparison(folder, slots=options.slots, work=work)
+    try:
+        say = (lambda _: None) if options.json else (lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+        waves = min(options.waves, MOST_WAVES.get(name, options.waves))
+        slow_turns = 0 if options.quick else SLOW_TURNS.get(name, 0)
+        return comparison.run(turns=options.turns, waves=waves, slow_turns=slow_turns, say=say)
+    finally:
+        comparison.close()
 
 
-class Loop:
-    """What a script would do: `mlx_lm.generate`, one sample after the other."""
+def wide_drawing(slots: int) -> Any:
+    """Drawing alone, from as many tokens as Gemma has."""
+    from lemfarm.engines.mlx_comparison import Work
+    from lemfarm.engines.mlx_timing import time_drawing
 
-    def __init__(self, model: Any, tokenizer: Any, kernel: str) -> None:
-        self.model, self.tokenizer, self.kernel = model, tokenizer, kernel
-
-    def sample(self, question: str, **options: Any) -> float:
-        """Seconds for one sample."""
-        turns = [{"role": "system", "content": self.kernel}, {"role": "user", "content": question}]
-        prompt = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True)
-        sampler = make_sampler(SAMPLING.temperature, SAMPLING.top_p)
-        started = perf_counter()
-        mlx_lm.generate(self.model, self.tokenizer, prompt, max_tokens=NEW_TOKENS, sampler=sampler, **options)
-        return perf_counter() - started
+    return time_drawing(slots, GEMMA_VOCABULARY, Work().sampling)
 
 
-def drive(engine: MlxEngine, requests: list[Request]) -> float:
-    """Seconds for all requests together; raises if one did not run its full length."""
-    started = perf_counter()
-    for request in requests:
-        engine.add(request)
-    left = len(requests)
-    while left:
-        for finished in engine.step():
-            left -= 1
-            if finished.completion is None or len(finished.completion.token_ids) != NEW_TOKENS:
-                raise RuntimeError(f"{finished.sample_id} did not run to its end: {finished}")
-    return perf_counter() - started
+def aims_of(results: Mapping[str, Any]) -> list[Aim]:
+    """What the engine is held to on every model."""
+    from lemfarm.engines.mlx_comparison import BATCHES, BATCHES_IN_STEPS, BY_HAND, LOOP, LOOP_IN_STEPS
+
+    limits = {LOOP: 10.0, LOOP_IN_STEPS: 6.0, BATCHES: 8.0, BATCHES_IN_STEPS: 3.0}
+    aims = []
+    for name, result in results.items():
+        limits[BY_HAND] = BY_HAND_LIMITS.get(name, KEEPS_UP)
+        for way in result.ways[:-1]:
+            what = f"engine, {name} model, {result.slots} slots, against {way}"
+            aims.append(Aim(what, result.ratio(way), limits[way], "times", at_least=True))
+        aims.append(Aim(f"engine, {name} model, stall by a question", result.stall.question, STALL_STEPS, "steps"))
+    return aims
 
 
-def run(folder: Path, *, slots: int, repetitions: int, waves: int, say: Callable[[str], None]) -> Result:
-    """Measure; every repetition sends `waves` times the slots through the engine."""
-    loaded: Any = mlx_lm.load(str(folder))
-    model, tokenizer = loaded[0], loaded[1]
-    kernel = cut(tokenizer, 0, KERNEL_TOKENS)
-    engine = MlxEngine(folder, slots=slots)
-    facts = engine.load()
-    loop = Loop(model, tokenizer, kernel)
-    count = waves * slots
-    times: list[tuple[float, float, float]] = []
-    for repetition in range(repetitions):
-        requests = [
-            Request(
-                f"{repetition}-{n}",
-                (Message("user", cut(tokenizer, 1000 * repetition + n // SAMPLES_OF_A_QUESTION + 1, QUESTION_TOKENS)),),
-                SAMPLING,
-                seed=1000 * repetition + n,
-                kernel=kernel,
-            )
-            for n in range(count)
-        ]
-        question = requests[0].messages[0].content
-        seconds = (loop.sample(question), loop.sample(question, prefill_step_size=256), drive(engine, requests) / count)
-        times.append(seconds)
-        say(f"repetition {repetition + 1}: {' '.join(f'{value:.3f}' for value in seconds)} s per sample")
-    engine.close()
-    default, step_256, farm = (median(column) for column in zip(*times, strict=True))
-    return Result(
-        model=folder.name,
-        slots=slots,
-        repetitions=repetitions,
-        engine_samples=count * repetitions,
-        versions=facts.versions,
-        loop_per_second=round(1 / default, 3),
-        loop_step_256_per_second=round(1 / step_256, 3),
-        engine_per_second=round(1 / farm, 3),
-        against_loop=round(default / farm, 1),
-        against_step_256=round(step_256 / farm, 1),
-        ratios_of_each_repetition=[(round(a / c, 1), round(b / c, 1)) for a, b, c in times],
-    )
+def lines_of(results: Mapping[str, Any], wide: Any, blas: str) -> list[str]:
+    """The tables."""
+    from lemfarm.engines.mlx_comparison import BY_HAND
+
+    lines = [f"BLAS: {blas}"]
+    for name, result in results.items():
+        rows = [[way, result.per_second(way), result.ratio(way), result.processor_ratio(way)] for way in result.ways]
+        heads = [f"{name} model, {result.slots} slots", "samples/s", "engine is times faster", "by processor time"]
+        lines += ["", *table(heads, rows)]
+        pairs = [f"{turn.ratio(BY_HAND):.2f} ({turn.processor_ratio(BY_HAND):.2f})" for turn in result.turns]
+        lines += [f"against {BY_HAND}, each turn (by processor time): {', '.join(pairs)}"]
+        lines += [f"{result.stall}", f"counts: {dict(result.counts)}"]
+    drawings = [*(result.drawing for result in results.values()), *([wide] if wide else [])]
+    rows = [[f"{one.vocabulary:,}", one.here, one.mlx_lm, one.mlx_lm_row_by_row] for one in drawings]
+    return [*lines, "", *table(["drawing, ms by vocabulary", "here", "mlx-lm", "mlx-lm, row by row"], rows)]
 
 
-def main() -> None:
+def as_data(result: Any) -> dict[str, Any]:
+    """One model's figures as JSON takes them."""
+    return asdict(result) | {"engine_is_times_faster": {way: result.ratio(way) for way in result.ways}}
+
+
+def names_and_folders(options: argparse.Namespace, spare: Path) -> Sequence[tuple[str, Path]]:
+    """The models to measure."""
+    if options.model:
+        return [(options.model.name, options.model)]
+    names = ["tiny"] if options.quick else list(SHAPES)
+    return [(name, random_model(name, spare)) for name in names]
+
+
+def main() -> int:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
-    parser.add_argument("--model", type=Path, default=DEMO_MODEL, help="a model folder (default: the demo's)")
+    parser.add_argument("--model", type=Path, help="a model folder instead of the two random ones")
     parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--waves", type=int, default=3, help="samples of a repetition, as a multiple of the slots")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--waves", type=int, default=3, help="samples of a turn, as a multiple of the slots")
+    parser.add_argument("--quick", action="store_true", help="a look: one small model, shorter work, no batch_generate")
+    parser.add_argument("--stock-blas", action="store_true", help="with the BLAS that MLX brings")
     parser.add_argument("--json", action="store_true", help="one object on standard output, nothing else")
-    chosen = parser.parse_args()
-    # No stop tokens, on either side: answers of equal length are what makes seconds comparable.
-    LoadedModel.stop_tokens = property(lambda _: [])  # type: ignore[method-assign, assignment]
-    mlx_lm.tokenizer_utils.TokenizerWrapper.eos_token_ids = property(lambda _: set())
-    mx.random.seed(0)
-    silent = chosen.json
-
-    def say(line: str) -> None:
-        if not silent:
-            print(line, flush=True)
-
-    say("                loop | loop, prefill_step_size=256 | engine")
-    with tempfile.TemporaryDirectory() as spare:
-        folder = with_room(chosen.model, Path(spare))
-        result = run(folder, slots=chosen.slots, repetitions=chosen.repetitions, waves=chosen.waves, say=say)
-    if chosen.json:
-        print(json.dumps(asdict(result)))
-        return
-    print(f"samples/s: {result.loop_per_second} | {result.loop_step_256_per_second} | {result.engine_per_second}")
-    print(f"the engine with {result.slots} slots is {result.against_loop} times as fast as the loop,")
-    print(f"and {result.against_step_256} times as fast as the loop with prefill_step_size=256")
+    options = parser.parse_args()
+    if not options.stock_blas:
+        restart_with_openblas()
+    with tempfile.TemporaryDirectory(prefix="lemfarm-bench-") as spare:
+        results = {name: measure(name, folder, options) for name, folder in names_and_folders(options, Path(spare))}
+    wide = None if options.quick else wide_drawing(options.slots)
+    data = {"blas": blas_name(), "models": {name: as_data(result) for name, result in results.items()}}
+    data["wide_drawing"] = asdict(wide) if wide else None
+    aims = [] if options.quick else aims_of(results)
+    report(data, aims, as_json=options.json, lines=lines_of(results, wide, blas_name()))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,6 @@ Takes some minutes, best on a machine that does nothing else. `bench/RESULTS.md`
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -14,20 +13,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import ROOT, Aim
+from common import ROOT
 
 BENCHES: dict[str, Sequence[str]] = {
     "startup": (),
     "scorers": (),
     "score_files": (),
     "importing": (),
-    "effort": ("--repetitions", "3"),
+    "effort": ("--seeds", "3"),
     "gates": (),
+    "duplicates": (),
+    "loops": (),
     "planning": (),
     "farm": (),
-    "engine": ("--json",),
+    "engine": (),
+    "farm_engine": (),
+    "evaluation": ("--quick",),
+    "export": (),
 }
-TIMES_THE_LOOP, TIMES_THE_BETTER_LOOP = 8.0, 4.0
 
 
 def run(name: str, arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -42,25 +45,8 @@ def run(name: str, arguments: Sequence[str]) -> tuple[int, list[str]]:
     lines = []
     for line in child.stdout:
         lines.append(line.rstrip("\n"))
-        if not line.startswith("{"):
-            print(lines[-1], flush=True)
+        print(lines[-1], flush=True)
     return child.wait(), lines
-
-
-def engine_aims(lines: Sequence[str]) -> list[str]:
-    """The engine's object as lines, with its two aims."""
-    found = json.loads(next(line for line in lines if line.startswith("{")))
-    speeds = {name: found[f"{name}_per_second"] for name in ("loop", "loop_step_256", "engine")}
-    shown = ", ".join(f"{name} {speed:g}" for name, speed in speeds.items())
-    slots = f"engine: {found['slots']} slots against"
-    aims = [
-        Aim(f"{slots} a plain loop", found["against_loop"], TIMES_THE_LOOP, "times", at_least=True),
-        Aim(
-            f"{slots} a loop in steps of 256", found["against_step_256"], TIMES_THE_BETTER_LOOP, "times", at_least=True
-        ),
-    ]
-    print(f"samples per second: {shown}\n" + "\n".join(aim.line() for aim in aims), flush=True)
-    return [aim.line() for aim in aims]
 
 
 def main() -> int:
@@ -77,7 +63,7 @@ def main() -> int:
         if code != 0:
             failed.append(name)
             continue
-        aims += engine_aims(lines) if name == "engine" else [line for line in lines if line.startswith("aim ")]
+        aims += [line for line in lines if line.startswith("aim ")]
     print(f"\n== summary, after {time.monotonic() - began:.0f} s ".ljust(100, "="))
     print("\n".join([*aims, *(f"failed: {name}" for name in failed)]))
     missed = any(line.startswith("aim MISSED") for line in aims)

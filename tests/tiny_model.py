@@ -34,10 +34,19 @@ TEMPLATE_WITHOUT_SYSTEM = _TURNS.replace(
 )
 
 
-def make_tiny_model(folder: Path, *, seed: int = 0, template: str = TEMPLATE, context: int = 32768) -> Path:
-    """Write the model into `folder`, which is made, and return it."""
+def make_tiny_model(
+    folder: Path,
+    *,
+    seed: int = 0,
+    template: str = TEMPLATE,
+    context: int = 32768,
+    vocabulary: int = 0,
+    **shape: int,
+) -> Path:
+    """Write the model into `folder`, which is made, and return it. Benchmarks ask for another `shape`, and for a
+    vocabulary of at least so many tokens."""
     folder.mkdir(parents=True)
-    tokenizer = _write_tokenizer(folder, template)
+    tokenizer = _write_tokenizer(folder, template, vocabulary)
     ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
     config = {
         "model_type": "gemma3_text",
@@ -51,9 +60,36 @@ def make_tiny_model(folder: Path, *, seed: int = 0, template: str = TEMPLATE, co
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": ends,
         **_SHAPE,
+        **shape,
     }
     (folder / "config.json").write_text(json.dumps(config))
     _write_weights(folder, config, seed)
+    return folder
+
+
+def make_tiny_llama(folder: Path, *, seed: int = 0) -> Path:
+    """The same of the Llama architecture, with all heads its own and an output layer of its own."""
+    folder.mkdir(parents=True)
+    tokenizer = _write_tokenizer(folder, TEMPLATE, 0)
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "vocab_size": len(tokenizer),
+        "hidden_size": 128,
+        "num_hidden_layers": 2,
+        "intermediate_size": 256,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10_000.0,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+        "torch_dtype": "float32",
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.convert_tokens_to_ids("<end_of_turn>"),
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    _write_llama_weights(folder, config, seed)
     return folder
 
 
@@ -63,7 +99,7 @@ def words(count: int, seed: int = 0) -> str:
     return " ".join(dice.choice(_WORDS) for _ in range(count))
 
 
-def _write_tokenizer(folder: Path, template: str) -> Any:
+def _write_tokenizer(folder: Path, template: str, vocabulary: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -84,6 +120,7 @@ def _write_tokenizer(folder: Path, template: str) -> Any:
         extra_special_tokens=["<start_of_turn>", "<end_of_turn>"],
         clean_up_tokenization_spaces=False,
     )
+    tokenizer.add_tokens([f"<{number}>" for number in range(vocabulary - len(tokenizer))])
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
     return tokenizer
@@ -98,6 +135,20 @@ def _write_weights(folder: Path, config: dict[str, Any], seed: int) -> None:
     model = gemma3_text.Model(gemma3_text.ModelArgs.from_dict(config))
     shapes = [(name, weight.shape) for name, weight in tree_flatten(model.parameters())]
     weights = {name: _weight(name, shape) for name, shape in shapes if name != "lm_head.weight"}
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+
+
+def _write_llama_weights(folder: Path, config: dict[str, Any], seed: int) -> None:
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+    from mlx_lm.models import llama
+
+    mx.random.seed(seed)
+    shapes = tree_flatten(llama.Model(llama.ModelArgs.from_dict(config)).parameters())
+    weights = {
+        name: mx.ones(old.shape) if "norm" in name else mx.random.normal(old.shape) * old.shape[-1] ** -0.5 * 2
+        for name, old in shapes
+    }
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
 
 

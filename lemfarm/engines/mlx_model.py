@@ -39,9 +39,9 @@ class LoadedModel:
         self._heads: dict[tuple[Any, ...], tuple[int, ...]] = {}
 
     @property
-    def stop_tokens(self) -> list[list[int]]:
-        """The tokens that end an answer, from config and tokenizer, as BatchGenerator takes them."""
-        return [[token] for token in sorted(self.tokenizer.eos_token_ids)]
+    def stop_tokens(self) -> frozenset[int]:
+        """The tokens that end an answer, from config and tokenizer."""
+        return frozenset(self.tokenizer.eos_token_ids)
 
     def use_adapter(self, folder: Path | None) -> None:
         """Put LoRA weights on the base model, or take them off. Raises EngineFailure; the base model is then on."""

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from lemfarm.dialogue import Message, Placement
 from lemfarm.engines import mlx as engine_module
-from lemfarm.engines import mlx_canary, mlx_prefill
+from lemfarm.engines import mlx_prefill
 from lemfarm.engines.base import Completion, Finished, FinishReason, Request, Sampling
 from lemfarm.engines.mlx import MlxEngine
-from lemfarm.errors import BatchingUnsafe, EngineFailure, ModelError, PromptTooLong
+from lemfarm.engines.mlx_sampling import Draw, draw
+from lemfarm.errors import EngineFailure, ModelError, PromptTooLong
 from tests.tiny_model import TEMPLATE_WITHOUT_SYSTEM, WINDOW, words
 from tests.unit.engines.conftest import Variant, drive, finish
 
@@ -188,6 +189,50 @@ def test_a_new_prompt_holds_up_the_rows_that_decode_by_one_chunk_a_step(
     engine.close()
 
 
+def test_a_prompt_on_a_cached_kernel_costs_the_decoding_rows_one_chunk(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = MlxEngine(model_folder, slots=8, prefill_step=64, canary=False)
+    engine.load()
+    engine.add(ask("decoding", tokens=60))
+    while not any(row.tokens for row in engine._live.values()):
+        engine.step()
+    fed: list[int] = []
+    genuine = mlx_prefill.feed
+    monkeypatch.setattr(mlx_prefill, "feed", lambda *given: (fed.append(len(given[2])), genuine(*given)))
+    for sample in range(4):
+        engine.add(ask(f"new-{sample}", about=3, tokens=30))
+    engine.step()
+    assert len(fed) == 1
+    assert fed[0] <= 64
+    assert len(engine._live) == 5  # the whole fan-out at once
+    engine.step()
+    assert all(row.tokens for row in engine._live.values())
+    assert len(fed) == 1
+    engine.close()
+
+
+def test_prompt_tokens_are_counted_by_where_they_came_from(engine: MlxEngine) -> None:
+    ended = drive(engine, [ask(f"s{n}", about=n // 3, tokens=4) for n in range(6)])
+    first, second = completion(ended["s0"]), completion(ended["s3"])
+    counts = engine.counts
+    assert counts["computed"] == first.prompt_tokens + second.prompt_tokens - second.cached_tokens + 4
+    asked = 3 * first.prompt_tokens + 3 * second.prompt_tokens
+    assert counts["computed"] + counts["cached"] == asked
+    assert counts["decoded"] == 6 * 4
+    assert counts["hits"] == 6 + 1  # every sample its prompt, the second prompt its kernel
+    engine.load()
+    assert engine.counts["computed"] == engine.counts["cached"] == engine.counts["decoded"] == 0
+
+
+def test_answers_run_to_their_length_where_stops_are_ignored(model_folder: Path, variant: Variant) -> None:
+    said = alone(model_folder, ask("s"))
+    engine = MlxEngine(variant(eos_token_id=[said[7]]), slots=2, canary=False, ignore_stops=True)
+    engine.load()
+    assert completion(drive(engine, [ask("s")])["s"]).token_ids == said
+    engine.close()
+
+
 def test_requests_with_an_adapter_run_after_the_batch_is_drained(
     engine: MlxEngine, model_folder: Path, tmp_path: Path
 ) -> None:
@@ -241,18 +286,14 @@ def test_a_prompt_longer_than_the_context_comes_back_as_such(variant: Variant) -
 
 
 def test_an_error_while_decoding_fails_the_live_rows_and_the_engine_lives_on(
-    engine: MlxEngine, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    engine: MlxEngine, model_folder: Path
 ) -> None:
-    draws = iter(range(100))
-
-    def fail_at_the_fourth(logprobs: mx.array) -> mx.array:
-        if next(draws) == 3:
+    def fail_at_its_fourth(logits: mx.array, draws: Sequence[Draw]) -> mx.array:
+        if any(one.seed == 666 and one.position == 3 for one in draws):
             raise RuntimeError("boom")
-        return mx.argmax(logprobs, axis=-1)
+        return draw(logits, draws)
 
-    genuine = engine_module.make_sampler
-    sampler_of = {666: fail_at_the_fourth}
-    monkeypatch.setattr(engine_module, "make_sampler", lambda seed, how: sampler_of.get(seed) or genuine(seed, how))
+    engine._batch.draw = fail_at_its_fourth
     requests = [ask("bad", seed=666), *(ask(f"s{n}", tokens=16) for n in range(6))]
     for request in requests:
         engine.add(request)
@@ -262,7 +303,7 @@ def test_an_error_while_decoding_fails_the_live_rows_and_the_engine_lives_on(
     assert set(ended) == {"bad", "s0", "s1", "s2"}  # four slots
     assert all(isinstance(finished.error, EngineFailure) for finished in ended.values())
     assert "boom" in str(ended["bad"].error)
-    assert engine._batch.prompt_cache_nbytes == 0  # nothing of the broken batch lives on
+    assert engine._batch.nbytes == 0  # nothing of the broken batch lives on
     expected = alone(model_folder, requests[1])
     assert set(tokens_of(finish(engine, {"s3", "s4", "s5"})).values()) == {expected}
     assert tokens_of(drive(engine, [requests[1]])) == {"s0": expected}
@@ -343,32 +384,13 @@ def test_unload_frees_the_model_and_load_brings_it_back(engine: MlxEngine) -> No
 def test_load_sizes_the_batch_and_listens_to_the_canary(model_folder: Path) -> None:
     engine = MlxEngine(model_folder)
     facts = engine.load()
-    assert facts.slots == engine.slots == facts.details["slots_by_memory"] > 1
+    assert 1 < facts.slots == engine.slots <= facts.details["slots_by_memory"]
     assert facts.context_tokens == 32768
     assert facts.weights_bytes > 0 < facts.bytes_per_sample
     canary = facts.details["canary"]
     assert canary["verdict"] == "identical"
     assert canary["distinct"] >= 30
     engine.close()
-
-
-def test_where_batches_are_wrong_the_engine_takes_one_slot_and_says_why(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mlx_canary, "_in_a_batch", lambda *_: [0] * 100)
-    engine = MlxEngine(model_folder, slots=8)
-    facts = engine.load()
-    assert facts.slots == engine.slots == 1
-    assert "token 0" in facts.details["one_slot_because"]
-    completion(drive(engine, [ask("a", tokens=4), ask("b", about=1, tokens=4)])["b"])
-    engine.close()
-    with pytest.raises(BatchingUnsafe, match="one slot"):
-        MlxEngine(model_folder, slots=8, strict_batching=True).load()
-
-
-def test_a_close_call_between_two_tokens_is_no_fault_of_batching() -> None:
-    assert mlx_canary.Canary(tokens=48, distinct=40, agreed=10, lost=0.02).safe
-    assert not mlx_canary.Canary(tokens=48, distinct=40, agreed=10, lost=3.0).safe
 
 
 @pytest.mark.parametrize(
