@@ -48,6 +48,12 @@ def stray_bytes(text: str) -> list[int]:
     return [ord(character) - 0xDC00 for character in text if "\udc00" <= character <= "\udcff"]
 
 
+def storable(text: str) -> str:
+    """A text as every database can hold it: a model may write a NUL, which PostgreSQL's text cannot hold, or half a
+    surrogate pair, which UTF-8 cannot."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 def printable(path: Path) -> str:
     """The name of a file as it can be shown and stored: bytes in it that are no text are replaced."""
     return os.fsencode(path).decode(errors="replace")

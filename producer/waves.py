@@ -46,7 +46,7 @@ class Waves:
         """Send the phase's next wave: sized by pass rates, or all there is where the whole grid is wanted."""
         quota, depth = config.quota, self._depth(phase_id, standing)
         if quota.stop_when_full:
-            missing, cap = quota.accepted - standing.accepted(quota), quota.at_most_per_probe
+            missing, cap = quota.accepted - standing.expected(quota), quota.at_most_per_probe
             at_once = patience_with(standing, quota) if run.sample_limit is None else {}
             wave = next_wave(standing.cells, missing, depth=depth, at_most_per_probe=cap, at_once=at_once)
         else:
@@ -120,7 +120,8 @@ class Waves:
     def _waiting(self, where: str, values: dict[str, object]) -> list[tuple[str, QueuedSample]]:
         """Pending samples without a message, lowest index first, with the label that Flower shows."""
         statement = text(
-            f"""SELECT s.id, s.variant_id, s.sample_index, p.name, v.position, r.model_key, a.home_id FROM sample s
+            f"""SELECT s.id, s.variant_id, s.sample_index, p.name, v.position, r.model_key,
+                CASE WHEN a.in_store THEN NULL ELSE a.home_id END AS home_id FROM sample s
                 JOIN run r ON r.id = s.run_id JOIN probe p ON p.id = s.probe_id JOIN variant v ON v.id = s.variant_id
                 LEFT JOIN adapter a ON a.id = s.adapter_id
                 WHERE {where} AND s.state = 'pending' AND s.wave IS NULL AND NOT s.superseded

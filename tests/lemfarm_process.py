@@ -119,13 +119,13 @@ class Site:
         self.commands.append(Command(words, process, log))
         return self.commands[-1]
 
-    def run(self, *arguments: object, **popen: Any) -> Ran:
-        """A command to its end, results and words for people apart."""
+    def run(self, *arguments: object, typed: str = "", **popen: Any) -> Ran:
+        """A command to its end, results and words for people apart; `typed` comes through a pipe."""
         done = subprocess.run(
             [sys.executable, "-m", "lemfarm", *map(str, arguments)],
             cwd=self.folder,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,

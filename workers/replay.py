@@ -21,10 +21,10 @@ from lemfarm.engines.base import Completion, Engine, Finished
 from lemfarm.errors import InputError, ModelError
 from lemfarm.home import Home
 from lemfarm.models import FoundModel, find_model, verify_model
+from lemfarm.text_files import storable
 from lemfarm.training.adapters import verify as verify_adapter
 from workers.library import Library
 from workers.replay_record import Guest, Record, batch_of, read_record, request_of
-from workers.results import storable
 
 _SHOWN = 60
 

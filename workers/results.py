@@ -10,8 +10,9 @@ import structlog
 
 from lemfarm.curation.review import with_review
 from lemfarm.engines.base import Completion
-from lemfarm.gates import Answer, gate_hash, judge, required_scorers
+from lemfarm.gates import Answer, duplicates_gate, gate_hash, judge, required_scorers
 from lemfarm.records import Outcome, Purpose
+from lemfarm.text_files import storable
 from lemfarm.work import Claim, Result, ScoredBy
 from producer.score_tasks import ScoreTask, score_task
 from workers.library import Rules, Wording
@@ -43,6 +44,7 @@ def make_result(claim: Claim, worker_id: str, wording: Wording, completion: Comp
         outcome=outcome,
         reason=reason,
         gate_hash=gates,
+        rejects_duplicates=distil and duplicates_gate(rules.phase.gates) is not None,
     )
 
 
@@ -61,12 +63,6 @@ def unpack_tokens(packed: bytes) -> tuple[int, ...]:
     if sys.byteorder == "big":
         numbers.byteswap()
     return tuple(numbers)
-
-
-def storable(answer: str) -> str:
-    """A text as every database can hold it: a model may write a NUL, which PostgreSQL's text cannot hold, or half a
-    surrogate pair, which UTF-8 cannot."""
-    return answer.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _score(name: str, wording: Wording, answer: str) -> ScoredBy | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from lemfarm.config.base import AtLeastOne, File, Name, NotEmpty, ScorerName, Section, Share, rule
+from lemfarm.config.gate_after import GateAfterConfig
 from lemfarm.config.generation import KernelConfig, SamplingOverride
 
 
@@ -38,11 +39,26 @@ class MinCharsGate(Section):
     min_chars: AtLeastOne = Field(description="The least number of characters that passes.")
 
 
+class DuplicatesGate(Section):
+    """Of answers that are the same or nearly so, keeps the best-scored one of the run: with `reject`, the others are
+    rejected, and each names the one that was kept."""
+
+    duplicates: Literal["reject", "keep"] = Field(description="reject, or keep such answers.")
+    similarity: float = Field(
+        default=0.7,
+        ge=0.7,
+        le=1,
+        description="From which share of common runs of three words on two answers are duplicates; 0.7 finds nearly all "
+        "copies with every twentieth word changed.",
+    )
+
+
 _GATE_TAGS = {
     "scorer": "<ScoreGate>",
     "truncated": "<TruncatedGate>",
     "looping": "<LoopingGate>",
     "min_chars": "<MinCharsGate>",
+    "duplicates": "<DuplicatesGate>",
 }
 
 
@@ -55,12 +71,13 @@ Gate = Annotated[
     Annotated[ScoreGate, Tag("<ScoreGate>")]
     | Annotated[TruncatedGate, Tag("<TruncatedGate>")]
     | Annotated[LoopingGate, Tag("<LoopingGate>")]
-    | Annotated[MinCharsGate, Tag("<MinCharsGate>")],
+    | Annotated[MinCharsGate, Tag("<MinCharsGate>")]
+    | Annotated[DuplicatesGate, Tag("<DuplicatesGate>")],
     Discriminator(
         _gate_tag,
         custom_error_type="gate",
         custom_error_message="a gate is one of {scorer: NAME, at_least: NUMBER}, {truncated: reject}, "
-        "{looping: reject}, {min_chars: NUMBER}",
+        "{looping: reject}, {min_chars: NUMBER}, {duplicates: reject}",
     ),
 ]
 
@@ -111,19 +128,23 @@ class QuotaConfig(Section):
 
 
 class ReviewConfig(Section):
-    """Samples that a person looks at. Not available yet."""
+    """Answers that a person looks at, of those that the gates accept."""
 
     share: Share = Field(
-        default=0.0, description="Share of the accepted samples that a person reviews. Not available yet."
+        default=0.0, description="Share of the answers accepted by the gates that a person reviews, always the same."
     )
-    before_training: bool = Field(default=False, description="Train only when they are reviewed. Not available yet.")
+    before_training: bool = Field(
+        default=False,
+        description="true: these answers are held until they are reviewed, and the phase trains after that; false: "
+        "they count at once, and one that is rejected later counts no more.",
+    )
 
-    @field_validator("share", "before_training")
+    @field_validator("before_training")
     @classmethod
-    def _refuse(cls, value: float | bool) -> float | bool:
-        if value:
-            raise rule("review is not available yet; leave it at " + ("false" if value is True else "0.0"))
-        return value
+    def _has_a_share(cls, before_training: bool, info: ValidationInfo) -> bool:
+        if before_training and info.data.get("share") == 0:
+            raise rule("needs a `share` above 0: nothing would be reviewed")
+        return before_training
 
 
 class ExternalConfig(Section):
@@ -148,28 +169,38 @@ class PhaseTrainConfig(Section):
     iterations: AtLeastOne = Field(
         description="Optimizer updates; each sees batch_size x grad_accumulation_steps examples."
     )
-    learning_rate: float = Field(gt=0, lt=1, description="Step size of the optimizer.")
+    learning_rate: float = Field(gt=0, lt=1, description="Step size of the optimizer, the highest of the phase.")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        default="constant", description="How the rate goes on after the warm-up: it stays, or falls to zero at the end."
+    )
+    warmup: int = Field(
+        default=0, ge=0, description="Optimizer updates in which the rate climbs; they count among `iterations`."
+    )
     steps_per_eval: AtLeastOne = Field(default=10, description="Optimizer updates between two validations.")
     save_every: AtLeastOne = Field(default=25, description="Optimizer updates between two checkpoints.")
     max_seq_length: AtLeastOne = Field(
         default=4096, description="Longest row, prompt and answer, in tokens; a longer row is left out, never cut."
     )
-
-
-class BaselineMean(Section):
-    """Bounds for the mean score without the kernel after a phase."""
-
-    at_least: float = Field(description="The phase passes from this mean on.")
-    fail_below: float = Field(description="Below this mean the phase is rolled back.")
-
-
-class GateAfterConfig(Section):
-    """What must hold after a phase was trained. Not available yet."""
-
-    baseline_mean: BaselineMean | None = Field(default=None, description="Bounds for the mean without the kernel.")
-    not_below_base: tuple[str, ...] = Field(
-        default=(), description="Ids of probes that must not score below the base model."
+    use: Literal["best", "last"] = Field(
+        default="best", description="The adapter has the weights of the validation with the lowest loss, or the last."
     )
+    patience: AtLeastOne | None = Field(
+        default=None, description="Validations in a row without a lower loss that end the phase early; null: none do."
+    )
+    stop_at_loss_ratio: float | None = Field(
+        default=4.0,
+        gt=1,
+        description="A loss above this many times the first validation's (and above 1) ends the phase as broken; "
+        "null: only a loss that is no number does.",
+    )
+
+    @field_validator("warmup")
+    @classmethod
+    def _leaves_some(cls, warmup: int, info: ValidationInfo) -> int:
+        iterations = info.data.get("iterations")
+        if iterations is not None and warmup >= iterations:
+            raise rule(f"should leave some of the {iterations} iterations to the full rate: {warmup}")
+        return warmup
 
 
 def _kernel_tag(value: object) -> str | None:
@@ -208,11 +239,13 @@ class PhaseConfig(Section):
         default=(), description="All must pass for a sample to be accepted; the first that fails is the reason."
     )
     quota: QuotaConfig = Field(description="How many accepted samples the phase wants.")
-    review: ReviewConfig = Field(default=ReviewConfig(), description="Samples for a person. Not available yet.")
+    review: ReviewConfig = Field(default=ReviewConfig(), description="Answers that a person looks at.")
     external: ExternalConfig = Field(default=ExternalConfig(), description="Answers from elsewhere. Not available yet.")
     train: PhaseTrainConfig | None = Field(default=None, description="How the phase trains; null: it only generates.")
     gate_after: GateAfterConfig | None = Field(
-        default=None, description="What must hold afterwards. Not available yet."
+        default_factory=GateAfterConfig,
+        description="What must hold before the phase's adapter is promoted, where the run is evaluated; left out: the "
+        "defaults below; null: nothing, it is promoted at once.",
     )
 
     @field_validator("generate_with")
@@ -221,9 +254,3 @@ class PhaseConfig(Section):
         if value != "base":
             raise rule(f"{value} is not available yet; use base")
         return value
-
-    @field_validator("gate_after")
-    @classmethod
-    def _no_gate_after(cls, value: GateAfterConfig | None) -> None:
-        if value is not None:
-            raise rule("gates after training are not available yet; leave this key out")

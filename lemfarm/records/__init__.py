@@ -8,6 +8,7 @@ from lemfarm.records.curation import Dataset, ExternalAnswer, Review, Signature,
 from lemfarm.records.runs import Kernel, Model, Notice, Phase, Probe, Run, Turn, Variant
 from lemfarm.records.samples import Answer, Attempt, Sample, Score, VerdictRecord
 from lemfarm.records.states import (
+    BLOCKED,
     UNTRAINED,
     WAITS_FOR_REVIEW,
     GateOutcome,
@@ -25,6 +26,7 @@ from lemfarm.records.training import Adapter, Evaluation, GateDecision, LossPoin
 from lemfarm.records.workers import Worker
 
 __all__ = [
+    "BLOCKED",
     "UNTRAINED",
     "WAITS_FOR_REVIEW",
     "Adapter",

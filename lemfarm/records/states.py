@@ -56,6 +56,10 @@ UNTRAINED = frozenset({PhaseState.OPEN, PhaseState.FULL, PhaseState.EXHAUSTED})
 """Phases without an adapter: what they stand at follows from their samples."""
 
 
+BLOCKED = frozenset({PhaseState.HELD, PhaseState.REJECTED})
+"""Phases whose adapter is not promoted, until a person says otherwise: none behind them is trained."""
+
+
 class StageState(StrEnum):
     """Where the training of a phase stands."""
 

@@ -273,7 +273,8 @@ def test_a_new_verdict_replaces_the_outcome_and_keeps_the_old_one_as_history(wor
     world.ledger.record(result_of(world.claim(sample, "w1"), "w1"))
     text_id = world.query("SELECT id FROM text")[0]["id"]
     stricter = NewVerdict(sample, text_id, "b2:stricter", "rejected", "v2 21.5 < 24.0")
-    world.ledger.judge([stricter], [(text_id, ScoredBy("tier1", "1", 2.0, {}))])
+    with world.database.write() as connection:
+        world.ledger.judge(connection, [stricter], [(text_id, ScoredBy("tier1", "1", 2.0, {}))])
     assert (world.sample(sample)["outcome"], world.sample(sample)["state"]) == ("rejected", "done")
     assert [row["outcome"] for row in world.query("SELECT outcome FROM verdict ORDER BY id")] == [
         "accepted",
@@ -286,7 +287,8 @@ def test_a_verdict_on_a_sample_that_is_not_done_changes_nothing_of_it(world: Wor
     done, pending = world.plan(2)
     world.ledger.record(result_of(world.claim(done, "w1"), "w1"))
     text_id = world.query("SELECT id FROM text")[0]["id"]
-    world.ledger.judge([NewVerdict(pending, text_id, "b2:stricter", "rejected", "too short")])
+    with world.database.write() as connection:
+        world.ledger.judge(connection, [NewVerdict(pending, text_id, "b2:stricter", "rejected", "too short")])
     assert (world.sample(pending)["state"], world.sample(pending)["outcome"]) == ("pending", None)
 
 
