@@ -37,6 +37,15 @@ class Home:
         return self.root / "adapters"
 
     @property
+    def datasets(self) -> Path:
+        """What was trained on: datasets/RUN/PHASE/HASH."""
+        return self.root / "datasets"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -48,8 +48,8 @@ class DuplicatesGate(Section):
         default=0.7,
         ge=0.7,
         le=1,
-        description="From which share of common runs of three words on two answers are duplicates; 0.7 finds nearly all "
-        "copies with every twentieth word changed.",
+        description="From which share of common runs of three words on two answers are duplicates; 0.7 finds nearly "
+        "all copies with every twentieth word changed.",
     )
 
 

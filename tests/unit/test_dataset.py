@@ -1,4 +1,4 @@
-"""Splitting by probe, and datasets as files."""
+"""Datasets as files."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from lemfarm.candidates import CellCandidates
 from lemfarm.curation.dataset import (
     MANIFEST,
+    TEST_FILE,
     TRAIN_FILE,
     VALID_FILE,
     Example,
+    Split,
     read_dataset,
     read_rows,
     split,
     write_dataset,
 )
+from lemfarm.curation.sides import Side
 from lemfarm.dialogue import Message
 from lemfarm.errors import InputError
 from lemfarm.probes import held_out_probes
@@ -33,60 +36,22 @@ def examples(*rows_per_probe: int) -> list[Example]:
     ]
 
 
-def can_be_split(rows: list[int], batch_size: int) -> bool:
-    sums = {0}
-    for count in rows:
-        sums |= {one + count for one in sums}
-    return any(batch_size <= one <= sum(rows) - batch_size for one in sums)
+def parted(rows: list[Example], *valid: str, test: str = "") -> Split:
+    """Those probes validate, one may test, the others train."""
+    sides = {one.probe: Side.VALID if one.probe in valid else Side.TRAIN for one in rows}
+    return split(rows, sides | ({test: Side.TEST} if test else {}))
 
 
-@given(
-    st.lists(st.integers(1, 12), max_size=10), st.floats(0.01, 0.9), st.integers(1, 8), st.integers(0, 5), st.randoms()
-)
-def test_no_probe_is_on_both_sides_and_no_row_is_lost(
-    rows: list[int], share: float, batch_size: int, seed: int, dice: object
-) -> None:
-    given_examples = examples(*rows)
-    if not can_be_split(rows, batch_size):
-        with pytest.raises(InputError):
-            split(given_examples, valid_share=share, batch_size=batch_size, seed=seed)
-        return
-    parts = split(given_examples, valid_share=share, batch_size=batch_size, seed=seed)
-    assert not {one.probe for one in parts.train} & {one.probe for one in parts.valid}
-    assert min(len(parts.train), len(parts.valid)) >= batch_size
-    for side in (parts.train, parts.valid):
-        kept = set(side)
-        assert list(side) == [one for one in given_examples if one in kept]
-    shuffled = list(given_examples)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]
-    again = split(shuffled, valid_share=share, batch_size=batch_size, seed=seed)
-    assert set(again.valid) == set(parts.valid)
+def test_each_side_keeps_the_order_of_its_examples() -> None:
+    rows = examples(3, 2, 2)
+    parts = parted(rows, "P01", test="P02")
+    for side, probe in ((parts.train, "P00"), (parts.valid, "P01"), (parts.test, "P02")):
+        assert list(side) == [one for one in rows if one.probe == probe]
 
 
-def test_the_share_is_met_as_nearly_as_whole_probes_allow() -> None:
-    parts = split(examples(*[5] * 20), valid_share=0.1, batch_size=4, seed=1)
-    assert len(parts.valid) == 10
-
-
-def test_another_seed_validates_on_other_probes() -> None:
-    chosen = {
-        tuple(sorted({one.probe for one in split(examples(*[3] * 12), valid_share=0.2, batch_size=1, seed=seed).valid}))
-        for seed in range(8)
-    }
-    assert len(chosen) > 3
-
-
-def test_what_is_missing_is_named() -> None:
-    def refusal(rows: list[Example], batch_size: int) -> str:
-        with pytest.raises(InputError) as error:
-            split(rows, valid_share=0.1, batch_size=batch_size, seed=0)
-        return str(error.value)
-
-    assert "none has any" in refusal([], 1)
-    assert "at least 2 probes; only P00 has any" in refusal(examples(9), 1)
-    assert "batch of 4 rows each, 8 in all; there are 6" in refusal(examples(3, 3), 4)
-    assert "no choice of whole probes leaves a batch of 4" in refusal(examples(7, 1), 4)
-    assert "sample 0-0 stands twice" in refusal([*examples(2, 2), *examples(1)], 1)
+def test_a_sample_that_stands_twice_is_named() -> None:
+    with pytest.raises(InputError, match="sample 0-0 stands twice"):
+        parted([*examples(2, 2), *examples(1)], "P01")
 
 
 @given(st.sets(st.text(min_size=1, max_size=5), max_size=30), st.floats(0, 1), st.integers(0, 99))
@@ -107,7 +72,7 @@ def test_held_out_probes_are_the_same_on_every_machine() -> None:
 
 
 def test_a_dataset_has_the_shape_that_mlx_lm_reads(tmp_path: Path) -> None:
-    parts = split(examples(3, 2, 2), valid_share=0.3, batch_size=2, seed=0)
+    parts = parted(examples(3, 2, 2), "P01")
     manifest = write_dataset(parts, tmp_path / "set")
     lines = (tmp_path / "set" / TRAIN_FILE).read_text().splitlines()
     first = parts.train[0]
@@ -132,14 +97,14 @@ def test_a_row_of_a_dialogue_has_all_its_turns_before_the_answer() -> None:
 def test_a_dataset_reads_back_whatever_its_answers_hold(tmp_path: Path) -> None:
     awkward = 'a\u2028b\r\nc\x85d \U0001f300 "quoted" \\ \x00'
     rows = [Example(f"s{n}", f"P{n}", (Message("user", "x"),), awkward) for n in range(2)]
-    manifest = write_dataset(split(rows, valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    manifest = write_dataset(parted(rows, "P1"), tmp_path)
     train, valid = read_rows(tmp_path)
     assert train[0]["messages"][-1]["content"] == valid[0]["messages"][-1]["content"] == awkward
     assert read_dataset(tmp_path) == manifest
 
 
 def test_the_manifest_says_how_many_candidates_the_accepted_ones_took(tmp_path: Path) -> None:
-    parts = split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0)
+    parts = parted(examples(3, 3), "P01")
     cells = (CellCandidates("P00", 0, 6, 3, 2.0, 0), CellCandidates("P01", 2, 5, 0, None, 7))
     first = write_dataset(parts, tmp_path)
     second = write_dataset(parts, tmp_path, cells)
@@ -148,15 +113,24 @@ def test_the_manifest_says_how_many_candidates_the_accepted_ones_took(tmp_path: 
 
 
 def test_the_manifest_of_an_older_dataset_is_read(tmp_path: Path) -> None:
-    manifest = write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    manifest = write_dataset(parted(examples(3, 3), "P01"), tmp_path)
     fields = json.loads((tmp_path / MANIFEST).read_text())
     del fields["candidates"]
     (tmp_path / MANIFEST).write_text(json.dumps(fields))
     assert read_dataset(tmp_path) == manifest
 
 
+def test_test_rows_lie_beside_the_others_and_are_not_read_for_training(tmp_path: Path) -> None:
+    manifest = write_dataset(parted(examples(2, 2, 2), "P01", test="P02"), tmp_path)
+    assert (manifest.test, manifest.test_probes) == (("2-0", "2-1"), ("P02",))
+    assert len((tmp_path / TEST_FILE).read_text().splitlines()) == 2
+    assert [len(side) for side in read_rows(tmp_path)] == [2, 2]
+    write_dataset(parted(examples(2, 2), "P01"), tmp_path)
+    assert not (tmp_path / TEST_FILE).exists(), "an empty file would stop mlx-lm"
+
+
 def test_the_hash_names_rows_order_and_samples(tmp_path: Path) -> None:
-    parts = split(examples(4, 4), valid_share=0.5, batch_size=1, seed=0)
+    parts = parted(examples(4, 4), "P01")
     first = write_dataset(parts, tmp_path / "a").hash
     assert write_dataset(parts, tmp_path / "b").hash == first
     backwards = type(parts)(parts.train[::-1], parts.valid)
@@ -167,7 +141,7 @@ def test_the_hash_names_rows_order_and_samples(tmp_path: Path) -> None:
 
 def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a finished dataset, when writing another over it breaks in the middle, then it counts as unfinished.
-    write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    write_dataset(parted(examples(3, 3), "P01"), tmp_path)
 
     def full(path: Path, data: bytes) -> None:
         if path.name == VALID_FILE:
@@ -176,15 +150,15 @@ def test_the_manifest_is_written_last(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("lemfarm.curation.dataset.write_whole", full)
     with pytest.raises(OSError, match="No space"):
-        write_dataset(split(examples(4, 4), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+        write_dataset(parted(examples(4, 4), "P01"), tmp_path)
     assert not (tmp_path / MANIFEST).exists()
     with pytest.raises(InputError, match="never finished"):
         read_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("name", [TRAIN_FILE, VALID_FILE])
+@pytest.mark.parametrize("name", [TRAIN_FILE, VALID_FILE, TEST_FILE])
 def test_a_changed_file_is_found_out(tmp_path: Path, name: str) -> None:
-    write_dataset(split(examples(3, 3), valid_share=0.5, batch_size=1, seed=0), tmp_path)
+    write_dataset(parted(examples(3, 3, 3), "P01", test="P02"), tmp_path)
     (tmp_path / name).write_text((tmp_path / name).read_text().replace("answer", "anders"))
     with pytest.raises(InputError, match="write the dataset again"):
         read_rows(tmp_path)

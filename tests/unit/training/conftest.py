@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lemfarm.curation.dataset import DatasetManifest, Example, split, write_dataset
+from lemfarm.curation.sides import Side
 from lemfarm.dialogue import Message
 from lemfarm.training.job import LoraJob
 from tests.tiny_model import make_tiny_model, words
@@ -34,8 +35,11 @@ def make_examples(probes: int, answers: int, answer_words: int = 6) -> list[Exam
     ]
 
 
-def freeze(examples: list[Example], folder: Path, batch_size: int = 2) -> DatasetManifest:
-    return write_dataset(split(examples, valid_share=0.25, batch_size=batch_size, seed=1), folder)
+def freeze(examples: list[Example], folder: Path) -> DatasetManifest:
+    """Every fourth probe validates."""
+    probes = sorted({example.probe for example in examples})
+    sides = {probe: Side.VALID if place % 4 == 1 else Side.TRAIN for place, probe in enumerate(probes)}
+    return write_dataset(split(examples, sides), folder)
 
 
 def plain_job(**changes: Any) -> LoraJob:

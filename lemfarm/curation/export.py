@@ -1,0 +1,301 @@
+"""A run's accepted answers as a dataset for others: sides by probe, a shape, a page that says what it is.
+
+Ids are chosen first and texts are read in pieces, so memory holds ids and one piece, whatever the answers' length. All
+is read in one transaction: a run that goes on meanwhile gives what was accepted when the export began. The manifest is
+written last, so that a folder with one is whole.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from lemfarm.config import PhaseConfig, RunConfig, config_from_data
+from lemfarm.curation.data_card import Shape, data_card
+from lemfarm.curation.data_facts import DataFacts, data_facts
+from lemfarm.curation.dataset import MANIFEST
+from lemfarm.curation.formats import AddRows, ExportRow, Format, Render, require_parquet, rows_file
+from lemfarm.curation.framing import Sign, frame, gemma_text
+from lemfarm.curation.freezing import freeze
+from lemfarm.curation.selection import (
+    ChosenAnswer,
+    choose_answers,
+    gate_scorer,
+    pieces,
+    read_examples,
+    rows_per_probe,
+)
+from lemfarm.curation.sides import Side, Sides, sides_of
+from lemfarm.database import Database
+from lemfarm.errors import InputError, NotFound
+from lemfarm.home import write_whole
+from lemfarm.identity import content_hash, file_hash
+from lemfarm.records import Answer, Attempt, Kernel, Phase, Probe, Run, Sample, Score
+from lemfarm.status import find_run
+
+CARD = "README.md"
+CARD_JSON = "card.json"
+
+Advance = Callable[[int, int | None], None]
+"""Told how many rows are written, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrder:
+    """What is wanted. `signature` closes a sandwich; `render` gives `text` its words, which `template` names."""
+
+    format: Format = Format.MLX
+    sign: Sign = Sign.NONE
+    signature: str = ""
+    phase: str | None = None
+    render: Render = gemma_text
+    template: str = "Gemma's template"
+    licence: str | None = None
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sign is Sign.SANDWICH and not self.signature:
+            raise InputError("a sandwich needs a signature: name its file with --signature.")
+        if self.format is Format.PARQUET:
+            require_parquet()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A dataset that was written. `files` are its row files by side; `goes_on`: the run may still add to it."""
+
+    folder: Path
+    hash: str
+    files: Mapping[str, str]
+    facts: DataFacts
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run was still at work."""
+        return self.facts.state in ("active", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    phase: Phase
+    config: PhaseConfig
+    answers: Sequence[ChosenAnswer]
+
+
+def export_run(
+    database: Database,
+    name: str | None,
+    folder: Path,
+    order: ExportOrder,
+    home_id: str,
+    advance: Advance = lambda _done, _total: None,
+) -> Exported:
+    """Write the accepted answers of a run, or of one of its phases, into a folder of their own.
+
+    Raises NotFound for a run or phase that is not there, InputError for a folder with something else in it and where
+    too little is accepted for two sides, NoSpace when it cannot be written.
+    """
+    _refuse_foreign(folder)
+    run = find_run(database, name)
+    assert run.id is not None
+    config = config_from_data(run.config)
+    with database.read() as connection, Session(bind=connection) as session:
+        parts = _choose(session, run.id, config, order.phase)
+        sides = _sides(session, run.id, config, parts)
+        kernels = _kernels(session, parts, order.sign)
+        facts = _facts(session, run, parts, sides)
+        _empty(folder)
+        files = {side: f"{side}.{order.format.suffix}" for side, rows in facts.rows.items() if rows}
+        with ExitStack() as stack:
+            writers = {
+                Side(side): stack.enter_context(rows_file(order.format, folder / file, order.render))
+                for side, file in files.items()
+            }
+            _write_rows(_rows(session, run, parts, kernels, order), sides, writers, _total(parts), advance)
+    return _finish(database, run.id, folder, order, facts, files, _manifest(parts, sides), home_id)
+
+
+def _choose(session: Session, run_id: int, config: RunConfig, wanted: str | None) -> list[_Part]:
+    query = select(Phase).where(Phase.run_id == run_id, col(Phase.retired).is_(False)).order_by(col(Phase.position))
+    phases = session.exec(query).all()
+    if wanted is not None and wanted not in [phase.name for phase in phases]:
+        raise NotFound(f"there is no phase {wanted!r} in this run; it has {', '.join(phase.name for phase in phases)}")
+    configs = {one.name: one for one in config.phases}
+    found = []
+    for phase in phases:
+        if wanted in (None, phase.name):
+            assert phase.id is not None
+            found.append(_Part(phase, configs[phase.name], choose_answers(session, phase.id, configs[phase.name])))
+    return [part for part in found if part.answers]
+
+
+def _sides(session: Session, run_id: int, config: RunConfig, parts: Iterable[_Part]) -> Sides:
+    rows = rows_per_probe(answer for part in parts for answer in part.answers)
+    batch = config.train.batch_size if config.train else 1
+    return sides_of(session, run_id, rows, batch_size=batch, seed=config.sampling.seed)
+
+
+def _kernels(session: Session, parts: Iterable[_Part], sign: Sign) -> dict[str, str]:
+    if sign is Sign.NONE:
+        return {}
+    bare = next((one for part in parts for one in part.answers if one.kernel_hash is None), None)
+    if bare is not None:
+        raise InputError(f"sample {bare.sample_id} was made without a kernel, so there is none to sign with.")
+    wanted = {one.kernel_hash for part in parts for one in part.answers}
+    return {kernel.hash: kernel.text for kernel in session.exec(select(Kernel)) if kernel.hash in wanted}
+
+
+def _facts(session: Session, run: Run, parts: Sequence[_Part], sides: Sides) -> DataFacts:
+    rows = {part.phase.name: _count(sides[answer.probe] for answer in part.answers) for part in parts}
+    kernels = {one.kernel_hash for part in parts for one in part.answers if one.kernel_hash}
+    return data_facts(session, run, rows, _count(sides.values()), kernels)
+
+
+def _count(sides: Iterable[Side]) -> dict[str, int]:
+    counts = {str(side): 0 for side in Side}
+    for side in sides:
+        counts[side] += 1
+    return counts
+
+
+def _total(parts: Iterable[_Part]) -> int:
+    return sum(len(part.answers) for part in parts)
+
+
+def _rows(
+    session: Session, run: Run, parts: Iterable[_Part], kernels: Mapping[str, str], order: ExportOrder
+) -> Iterator[list[ExportRow]]:
+    """Rows in pieces, in the order of phases and of their answers."""
+    for part in parts:
+        for piece in pieces(part.answers):
+            meta = _lem_meta(session, run, part, piece) if order.format is Format.LEM else {}
+            yield [
+                ExportRow(
+                    sample_id=example.sample_id,
+                    phase=part.phase.name,
+                    probe=example.probe,
+                    prompt=frame(
+                        example.prompt_messages, order.sign, kernels.get(one.kernel_hash or "", ""), order.signature
+                    ),
+                    answer=example.answer,
+                    meta={**meta.get(example.sample_id, {}), "chars": len(example.answer)} if meta else {},
+                )
+                for one, example in zip(piece, read_examples(session, piece), strict=True)
+            ]
+
+
+def _lem_meta(session: Session, run: Run, part: _Part, piece: Sequence[ChosenAnswer]) -> dict[str, dict[str, Any]]:
+    """What LEM's raw training records say of each sample; `lek_score` is the score that the phase's gate looked at."""
+    ids = [one.sample_id for one in piece]
+    gates = [gate for gate in part.config.gates if hasattr(gate, "scorer")]
+    scores = _scores(session, piece, gate_scorer(part.config))
+    attempts = select(Attempt.sample_id, Attempt.started, Attempt.ended).where(
+        col(Attempt.sample_id).in_(ids), Attempt.ending == "done"
+    )
+    seconds = {sample: ended - started for sample, started, ended in session.exec(attempts) if ended}
+    samples = select(Sample, Probe).join(Probe, col(Probe.id) == Sample.probe_id).where(col(Sample.id).in_(ids))
+    return {
+        sample.id: {
+            "probe_id": probe.name,
+            "category": probe.domain,
+            "sample_idx": sample.sample_index,
+            "lek_score": scores.get(sample.id),
+            "time_s": round(seconds[sample.id], 2) if sample.id in seconds else None,
+            "model": run.model_key,
+            "threshold": getattr(gates[0], "at_least", None) if gates else None,
+            "temperature": sample.sampling.get("temperature"),
+            "ts": datetime.fromtimestamp(sample.finished, UTC).isoformat() if sample.finished else None,
+        }
+        for sample, probe in session.exec(samples)
+    }
+
+
+def _scores(session: Session, piece: Sequence[ChosenAnswer], scorer: str | None) -> dict[str, float]:
+    query = (
+        select(Answer.sample_id, Score.value)
+        .join(Score, col(Score.text_id) == Answer.id)
+        .where(col(Answer.id).in_([one.text_id for one in piece]), Score.scorer == scorer)
+        .order_by(col(Score.id))
+    )
+    return dict(session.exec(query).all())
+
+
+def _write_rows(
+    batches: Iterable[Sequence[ExportRow]],
+    sides: Sides,
+    writers: Mapping[Side, AddRows],
+    total: int,
+    advance: Advance,
+) -> None:
+    done = 0
+    for rows in batches:
+        for side, add in writers.items():
+            if own := [row for row in rows if sides[row.probe] == side]:
+                add(own)
+        done += len(rows)
+        advance(done, total)
+
+
+def _manifest(parts: Iterable[_Part], sides: Sides) -> dict[str, Any]:
+    """The sample of every row, and the probes of every side."""
+    found: dict[str, Any] = {str(side): [] for side in Side}
+    for part in parts:
+        for answer in part.answers:
+            found[sides[answer.probe]].append(answer.sample_id)
+    probes = {f"{side}_probes": sorted(probe for probe, own in sides.items() if own == side) for side in Side}
+    return found | probes
+
+
+def _finish(
+    database: Database,
+    run_id: int,
+    folder: Path,
+    order: ExportOrder,
+    facts: DataFacts,
+    files: Mapping[str, str],
+    rows: Mapping[str, Any],
+    home_id: str,
+) -> Exported:
+    """Name the dataset by its files and samples, write its page and manifest, and keep a row of it."""
+    hashes = {file: file_hash(folder / file) for file in files.values()}
+    name = content_hash({"files": hashes, "samples": content_hash([rows[side] for side in map(str, Side)])})
+    template = order.template if order.format is Format.TEXT else ""
+    shape = Shape(name, order.format, order.sign, files, template, order.licence, order.language)
+    described = {"hash": name, "run": facts.run, "format": order.format, "sign": order.sign, "files": hashes}
+    card = {**asdict(shape), **facts.to_dict()}
+    write_whole(folder / CARD, data_card(facts, shape).encode())
+    write_whole(folder / CARD_JSON, _json(card))
+    write_whole(folder / MANIFEST, _json({**described, **rows}))
+    probes = {key: value for key, value in rows.items() if key.endswith("_probes")}
+    freeze(database, name, run_id, None, home_id, manifest={**described, **probes}, card=card)
+    return Exported(folder, name, files, facts)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: name another one with --out.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_JSON).is_file():
+        raise InputError(f"{folder} holds something that is no export: name an empty or a new folder with --out.")
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder, and take away the rows of an earlier export; its manifest goes first."""
+    from lemfarm.errors import NoSpace
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for side in Side:
+            for format_ in Format:
+                (folder / f"{side}.{format_.suffix}").unlink(missing_ok=True)
+    except OSError as error:
+        raise NoSpace(f"{folder} cannot be written: {error.strerror or error}") from error
