@@ -28,8 +28,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup
-	@$(BIN)/lemfarm run configs/demo.yaml --workers 2 --home $(DEMO_HOME)
-	@$(BIN)/lemfarm verify --home $(DEMO_HOME)
+	@demo/show.sh $(BIN)/lemfarm $(DEMO_HOME)
 	@echo; echo "Everything lies in $(DEMO_HOME): database, adapters, logs. Look on with"; \
 	  echo "  $(BIN)/lemfarm status --home $(DEMO_HOME)        $(BIN)/lemfarm samples list --home $(DEMO_HOME)"; \
 	  echo "On a Mac, the same code runs the campaign:"; \

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemfarm.config import MlxModel, OpenAiModel, RunConfig, SimulatedModel
+from lemfarm.engine_record import EngineRecord, describe, findings, model_name
 from lemfarm.errors import LemfarmError
 from lemfarm.estimates import (
     Memory,
     Rate,
     Shape,
     adapter_bytes,
+    adapters_bytes,
     disk_bytes,
     generation_seconds,
     memory_limit,
@@ -46,7 +48,8 @@ class Work:
 class Costs:
     """What it takes on this machine. Bytes and seconds; `seconds` at a typical pass rate, evaluation included.
 
-    `sources` says of each figure where it comes from, `missing` which figures cannot be had and why.
+    `sources` says of each figure where it comes from, `missing` which figures cannot be had and why; `measured` is what
+    workers of this machine have found out about the model.
     """
 
     machine: str
@@ -57,6 +60,7 @@ class Costs:
     disk_free: int
     sources: dict[str, str]
     missing: tuple[str, ...]
+    measured: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> Iterator[str]:
@@ -111,15 +115,15 @@ def rate_of(config: RunConfig, model: LocalModel, facts: MachineFacts, measured:
         return _simulated_rate(config.model)
     if isinstance(config.model, OpenAiModel):
         return _budgeted_rate(config.model, config.sampling.max_tokens)
-    parameters, remark = _parameters(config, model)
+    parameters, remark = parameters_of(config, model)
     if parameters is None:
         return None
     rate = rate_for(parameters, mean_tokens=config.sampling.max_tokens, apple=facts.apple)
     return Rate(rate.seconds_per_sample, rate.source + remark)
 
 
-def _parameters(config: RunConfig, model: LocalModel) -> tuple[int | None, str]:
-    """How many, and a remark for the source when only the model's name tells."""
+def parameters_of(config: RunConfig, model: LocalModel) -> tuple[int | None, str]:
+    """How many the run's model has, and a remark for the source when only its name tells."""
     if model.shape is not None:
         return model.shape.parameters, ""
     name = config.model.path if isinstance(config.model, MlxModel) else ""
@@ -167,7 +171,14 @@ def costs_of(
         disk_free=free_disk(home.root),
         sources=sources,
         missing=tuple(_missing(config, model, rate, memory)),
+        measured=_measured(config, home, model),
     )
+
+
+def _measured(config: RunConfig, home: Home, model: LocalModel) -> tuple[str, ...]:
+    learnt = EngineRecord.of(home, model_name(model.folder, config.model.path)).read()
+    shortage = learnt.shortage()
+    return (*findings(learnt), *([describe(shortage)] if shortage else []))
 
 
 def _memory(model: LocalModel, facts: MachineFacts, work: Sequence[Work]) -> Memory | None:
@@ -201,15 +212,14 @@ def _length(config: RunConfig, work: Work) -> int:
 def _disk_source(config: RunConfig, adapters: int) -> str:
     simulated = isinstance(config.model, SimulatedModel)
     source = "the whole grid, answers of mean length" if simulated else "the whole grid, every answer at its longest"
-    return source + (", adapters with their checkpoints" if adapters else "")
+    return source + (", adapters and checkpoints" if adapters else "")
 
 
 def _adapters(config: RunConfig, model: LocalModel) -> int:
     if model.shape is None or config.train is None:
         return 0
     size = adapter_bytes(model.shape, config.train.rank, config.train.num_layers)
-    trains = [phase.train for phase in config.phases if phase.train]
-    return sum(disk_bytes(0, 0, adapter=size, checkpoints=train.iterations // train.save_every) for train in trains)
+    return adapters_bytes(size, sum(phase.train is not None for phase in config.phases))
 
 
 def _missing(config: RunConfig, model: LocalModel, rate: Rate | None, memory: Memory | None) -> Iterator[str]:
@@ -221,5 +231,3 @@ def _missing(config: RunConfig, model: LocalModel, rate: Rate | None, memory: Me
     if figures:
         why = model.why_not or f"{model.folder} holds no whole model; `lemfarm doctor` says what is wrong"
         yield f"{', '.join(figures)}: {why}"
-    if trains:
-        yield "time of training: nothing to reckon it from before a phase has been trained"

@@ -12,10 +12,26 @@ from lemfarm.broker import queue_length, send_train, train_queue
 from lemfarm.config import PhaseConfig, RunConfig
 from lemfarm.database import Database
 from lemfarm.ledger import Ledger
-from lemfarm.records import Adapter, Phase, PhaseState, Probe, Purpose, Run, RunState, Sample, StageState, TrainingStage
+from lemfarm.notices import write_notice
+from lemfarm.records import (
+    BLOCKED,
+    UNTRAINED,
+    Adapter,
+    NoticeKind,
+    Phase,
+    PhaseState,
+    Probe,
+    Purpose,
+    Run,
+    RunState,
+    StageState,
+    TrainingStage,
+)
 from lemfarm.training.phases import open_stage
-from producer.evaluation import measure, plan_adapter_evaluation
-from producer.quotas import close_what_is_full, rejudge, want_again
+from producer.evaluation import is_measured, measure, plan_adapter_evaluation
+from producer.gatekeeping import let_gates_decide, why_blocked
+from producer.quotas import close_what_is_full, want_again
+from producer.rejudging import rejudge_outdated
 from producer.standing import Standing, read_standing
 from producer.waves import Waves
 
@@ -27,6 +43,12 @@ RECENT = 40
 ENOUGH_RECENT = 20
 RESEND_TRAINING_SECONDS = 30.0
 THINNEST = 5
+NOTICES = {
+    RunState.DONE: NoticeKind.DONE,
+    RunState.STARVED: NoticeKind.STARVED,
+    RunState.HELD: NoticeKind.HELD,
+    RunState.STOPPED: NoticeKind.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +65,15 @@ class PhaseView:
         return self.row.id
 
     @property
+    def reviews_due(self) -> int:
+        """Answers that people must look at before it is trained."""
+        untrained = self.row.state in UNTRAINED
+        return self.standing.reviews_due(self.config.quota, self.config.review) if untrained else 0
+
+    @property
     def settled(self) -> bool:
         """No sample of it is in anybody's hands any more."""
-        return self.row.state != PhaseState.OPEN and self.standing.leased == 0
+        return self.row.state != PhaseState.OPEN and self.standing.leased == 0 and not self.reviews_due
 
 
 @dataclass
@@ -63,18 +91,34 @@ class Handover:
             return
         phases = self._phases(run, config)
         for phase in phases:
-            if phase.row.state != PhaseState.TRAINED:
-                self._settle(phase)
+            if phase.row.state in UNTRAINED:
+                self._settle(run, phase)
         self.waves.send_evaluation(run)
-        current = next((phase for phase in phases if phase.row.state == PhaseState.OPEN), None)
+        if run.sample_limit == 0:  # it measures, and samples nothing to be trained on
+            self._evaluate_or_end(run, config)
+            return
+        current = next((one for one in phases if one.row.state == PhaseState.OPEN and not one.reviews_due), None)
         if current is not None:
             self.waves.send_phase(run, current.id, current.config, current.standing)
         if not self._all_exhausted_may_go_on(run, phases):
             return
-        if self._train_next(run, phases):
+        if self._train_next(run, config, phases):
             return
         if current is None and all(phase.settled for phase in phases):
-            self._evaluate_or_end(run, config)
+            self._finish(run, config, phases)
+        elif current is None and all(phase.settled or phase.reviews_due for phase in phases):
+            self._wait_for_reviews(run, next(phase for phase in phases if phase.reviews_due))
+
+    def _wait_for_reviews(self, run: Run, phase: PhaseView) -> None:
+        """Nobody but people can go on: the run ends, and goes on when they are through."""
+        measured = self.ledger.balance(_id(run), Purpose.EVALUATE)
+        if measured.pending or measured.leased:
+            return
+        name, quota = phase.row.name, phase.config.quota
+        waiting = "1 answer waits" if phase.reviews_due == 1 else f"{phase.reviews_due} answers wait"
+        counted = f"{phase.standing.accepted(quota)} of {quota.accepted} are accepted"
+        said = f"phase {name}: {waiting} for review, {counted}: `lemfarm review {run.name} --phase {name}`. "
+        self._end(run, RunState.HELD, said + "The same run goes on after that.", phase=name)
 
     def _phases(self, run: Run, config: RunConfig) -> list[PhaseView]:
         with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
@@ -83,30 +127,42 @@ class Handover:
         found = [(rows[phase.name], phase) for phase in config.phases if phase.name in rows]
         return [PhaseView(row, phase, read_standing(self.database, _id(row))) for row, phase in found]
 
-    def _settle(self, phase: PhaseView) -> None:
+    def _settle(self, run: Run, phase: PhaseView) -> None:
         state = close_what_is_full(self.ledger, phase.row, phase.config, phase.standing)
         if state == phase.row.state:
             return
-        if state != PhaseState.OPEN and rejudge(self.database, phase.id, phase.config):
+        if state == PhaseState.EXHAUSTED and phase.row.state == PhaseState.FULL:
+            # An accepted answer lost to a better twin or a reviewer: what was skipped may be needed after all.
+            again = want_again(self.ledger, phase.row.run_id, phase.id, phase.config)
+            state = PhaseState.OPEN if again else state
+        if state != PhaseState.OPEN and rejudge_outdated(self.database, phase.id, phase.config):
             # Workers went by older gates for a moment: what was counted is not so; the next look counts anew.
             want_again(self.ledger, phase.row.run_id, phase.id, phase.config)
             return
         log.info("phase changed", phase=phase.row.name, was=phase.row.state, now=state)
         phase.row.state = state
-        self._set_phase(phase.id, state)
+        self._set_phase(run, phase, state)
 
-    def _set_phase(self, phase_id: int, state: PhaseState) -> None:
+    def _set_phase(self, run: Run, phase: PhaseView, state: PhaseState) -> None:
         with self.database.write() as connection:
-            connection.execute(
-                text("UPDATE phase SET state = :state WHERE id = :id AND state <> 'trained'"),
-                {"state": state, "id": phase_id},
+            changed = connection.execute(
+                text(
+                    """UPDATE phase SET state = :state WHERE id = :id AND state <> :state
+                       AND state IN ('open', 'full', 'exhausted')"""
+                ),
+                {"state": state, "id": phase.id},
             )
+            if changed.rowcount and state == PhaseState.FULL:
+                quota = phase.config.quota
+                counted = f"{phase.standing.accepted(quota)} accepted, {quota.accepted} wanted"
+                said = f"phase {phase.row.name} is full: {counted}."
+                write_notice(connection, self.database, _id(run), NoticeKind.FULL, said, phase=phase.row.name)
 
     def _all_exhausted_may_go_on(self, run: Run, phases: Sequence[PhaseView]) -> bool:
         """A phase that ran out before its quota holds or starves the run; phases are judged in order, once nobody
         works on an earlier one any more."""
         for phase in phases:
-            if phase.row.state != PhaseState.TRAINED and not phase.settled:
+            if phase.row.state in UNTRAINED and not phase.settled:
                 return True
             if phase.row.state != PhaseState.EXHAUSTED:
                 continue
@@ -148,23 +204,33 @@ class Handover:
         with self.database.read() as connection, Session(bind=connection) as session:
             return session.exec(select(TrainingStage.id).where(TrainingStage.phase_id == phase.id)).first() is not None
 
-    def _train_next(self, run: Run, phases: Sequence[PhaseView]) -> bool:
-        """Hand the first untrained phase over when it is settled; True while any training is outstanding."""
+    def _train_next(self, run: Run, config: RunConfig, phases: Sequence[PhaseView]) -> bool:
+        """Hand the first untrained phase over when it is settled, and its adapter to its gates; True while any training
+        or measuring is outstanding. What is held or rejected blocks the phases behind it."""
         if not run.trains:
             return False
-        for phase in phases:
-            if phase.row.state == PhaseState.TRAINED or phase.config.train is None:
-                continue
-            if not phase.settled:
-                return False
-            stage = self._stage(open_stage(self.database, _id(run), phase.id))
-            if stage.state == StageState.FAILED:
-                again = f"`lemfarm train {run.name}` tries it again."
-                self._end(run, RunState.STOPPED, f"training of phase {phase.row.name} failed: {stage.error} {again}")
-            elif stage.state == StageState.WAITING:
-                self._send_stage(run, phase, stage)
+        phase = next((one for one in phases if one.row.state != PhaseState.TRAINED and one.config.train), None)
+        if phase is None or not phase.settled or phase.row.state in BLOCKED:
+            return False
+        if phase.row.state == PhaseState.MEASURING:
+            let_gates_decide(self.database, run, config, phase.row)
             return True
-        return False
+        stage = self._stage(open_stage(self.database, _id(run), phase.id))
+        if stage.state == StageState.FAILED:
+            again = f"`lemfarm train {run.name}` tries it again."
+            self._end(run, RunState.STOPPED, f"training of phase {phase.row.name} failed: {stage.error} {again}")
+        elif stage.state == StageState.WAITING:
+            self._send_stage(run, phase, stage)
+        return True
+
+    def _finish(self, run: Run, config: RunConfig, phases: Sequence[PhaseView]) -> None:
+        """Nothing is left to sample or train: the run waits for a person, was stopped by a gate, or is done."""
+        blocked = next((phase.row for phase in phases if phase.row.state in BLOCKED), None)
+        if blocked is None:
+            self._evaluate_or_end(run, config)
+            return
+        state = RunState.HELD if blocked.state == PhaseState.HELD else RunState.STOPPED
+        self._end(run, state, why_blocked(self.database, run, blocked), phase=blocked.name)
 
     def _stage(self, stage_id: int) -> TrainingStage:
         with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
@@ -184,17 +250,18 @@ class Handover:
         log.info("phase handed to training", run=run.name, phase=phase.row.name, queue=queue)
 
     def _home_of(self, adapter: str | None) -> str | None:
-        """A phase goes on from its predecessor's adapter, and so must be trained where that lies."""
+        """A phase goes on from its predecessor's adapter, and so must be trained where that can be had."""
         if adapter is None:
             return None
         with self.database.read() as connection, Session(bind=connection) as session:
-            return session.get_one(Adapter, adapter).home_id
+            found = session.get_one(Adapter, adapter)
+            return None if found.in_store else found.home_id
 
     def _evaluate_or_end(self, run: Run, config: RunConfig) -> None:
         if config.evaluate is None:
             self._end(run, RunState.DONE, "")
             return
-        if run.promoted and not self._is_planned(run, run.promoted):
+        if run.promoted and not is_measured(self.database, _id(run), run.promoted):
             rows = plan_adapter_evaluation(self.database, _id(run), run.promoted)
             if rows:
                 log.info("the adapter is measured", run=run.name, adapter=run.promoted, samples=rows)
@@ -205,48 +272,46 @@ class Handover:
         measure(self.database, _id(run), config.evaluate.scorer)
         self._end(run, RunState.DONE, "")
 
-    def _is_planned(self, run: Run, adapter: str) -> bool:
-        query = select(Sample.id).where(
-            Sample.run_id == run.id,
-            Sample.adapter_id == adapter,
-            col(Sample.superseded).is_(False),
-        )
-        with self.database.read() as connection, Session(bind=connection) as session:
-            return session.exec(query).first() is not None
-
     def _too_many_failures(self, run: Run, config: RunConfig) -> bool:
-        """Half of the recent work failing is no bad luck: stop, with the reason that came up most."""
+        """Half of the recent work failing is no bad luck: stop, with the reason that came up most. A worker's death is
+        one failure, however many samples it held: a large batch that memory could not hold must not end the run."""
         with self.database.read() as connection:
             rows = connection.execute(
                 text(
-                    """SELECT a.ending, a.error FROM attempt a
+                    """SELECT a.ending, a.error, a.worker_id FROM attempt a
                        WHERE a.ended > :since AND a.ending IN ('done', 'failed', 'died')
                        AND EXISTS (SELECT 1 FROM sample s WHERE s.id = a.sample_id AND s.run_id = :run)
                        ORDER BY a.ended DESC LIMIT :recent"""
                 ),
                 {"run": run.id, "since": run.activated, "recent": RECENT},
             ).all()
-        bad = [row.error or "the worker died" for row in rows if row.ending != "done"]
-        if len(rows) < ENOUGH_RECENT or len(bad) / len(rows) < config.farm.stop_at_error_rate:
+        dead = {row.worker_id for row in rows if row.ending == "died"}
+        bad = [row.error for row in rows if row.ending == "failed"] + ["the worker died"] * len(dead)
+        recent = len(bad) + sum(row.ending == "done" for row in rows)
+        if recent < ENOUGH_RECENT or len(bad) / recent < config.farm.stop_at_error_rate:
             return False
         common = max(set(bad), key=bad.count)
         self._end(
             run,
             RunState.STOPPED,
-            f"{len(bad)} of the last {len(rows)} samples failed, most often: {common}. "
+            f"{len(bad)} of the last {recent} samples failed, most often: {common}. "
             f"Mend that and run again; `lemfarm requeue --failed {run.name}` gives failed ones a new chance.",
         )
         return True
 
-    def _end(self, run: Run, state: RunState, reason: str) -> None:
+    def _end(self, run: Run, state: RunState, reason: str, *, phase: str = "") -> None:
+        """The end of a run is told once; what is about one phase may have been told when it was decided."""
         with self.database.write() as connection:
-            connection.execute(
+            changed = connection.execute(
                 text(
                     f"""UPDATE run SET state = :state, reason = :reason, finished = {self.database.now}
                         WHERE id = :id AND state = 'active'"""
                 ),
                 {"state": state, "reason": reason, "id": run.id},
             )
+            if changed.rowcount:
+                said = reason or f"run {run.name} is done."
+                write_notice(connection, self.database, _id(run), NOTICES[state], said, phase=phase)
         log.info("run ended", run=run.name, state=state, reason=reason)
 
 

@@ -13,6 +13,8 @@ from lemfarm.identity import content_hash
 from lemfarm.ledger import Ledger
 from lemfarm.models import FoundModel
 from lemfarm.records import (
+    UNTRAINED,
+    Adapter,
     Kernel,
     Model,
     Phase,
@@ -26,9 +28,10 @@ from lemfarm.records import (
     Variant,
 )
 from lemfarm.training.phases import retry_trainings
+from lemfarm.training.promotion import is_blocked, judge_anew
 from producer.course import Course, as_json, probe_key, variant_key
 from producer.evaluation import measured_adapter_rows
-from producer.quotas import rejudge_unscored, reopen
+from producer.rejudging import rejudge_unscored, reopen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,12 @@ def apply_plan(
     """
     wanted = content_hash([config_hash(course.config), course.model_key, limit, trains])
     with database.session() as session:
+        _refuse_foreign_adapter(session, course)
         _save_model(session, database, course, found)
         run, created, changed = _save_run(session, course, wanted, limit=limit, trains=trains)
         if created:
             run.created = run.activated = database.clock()
-        run_id, promoted = _key(run), run.promoted
+        run_id = _key(run)
         phase_ids = _save_phases(session, run_id, course) if changed else {}
         if changed:
             _save_texts(session, course)
@@ -67,7 +71,7 @@ def apply_plan(
     ledger = Ledger(database)
     distil = ledger.plan(run_id, Purpose.DISTIL, course.distil_rows(run_id, phase_ids, limit))
     base = course.evaluation_rows(run_id, phase_ids[course.config.phases[0].name])
-    ledger.plan(run_id, Purpose.EVALUATE, base + measured_adapter_rows(database, run_id, base, promoted))
+    ledger.plan(run_id, Purpose.EVALUATE, base + measured_adapter_rows(database, run_id, base))
     reopen(database, run_id)
     with database.session() as session:
         session.get_one(Run, run_id).planned_hash = wanted
@@ -122,7 +126,8 @@ def _wake(database: Database, run_id: int, *, changed: bool = False) -> None:
         )
         if run.state in (RunState.ACTIVE, RunState.PAUSED):
             return
-        if changed or run.state == RunState.STOPPED or session.exec(waiting).first() is not None:
+        goes_on = run.state == RunState.STOPPED and not is_blocked(session, run_id)
+        if changed or goes_on or session.exec(waiting).first() is not None:
             run.state, run.reason, run.activated, run.finished = RunState.ACTIVE, "", database.clock(), None
 
 
@@ -135,6 +140,22 @@ def refuse_foreign(run: Run) -> None:
         )
     if run.state == RunState.CANCELLED:
         raise InputError(f"run {run.name} was cancelled. `lemfarm resume {run.name}` takes that back.")
+
+
+def _refuse_foreign_adapter(session: Session, course: Course) -> None:
+    """An adapter fits the model that it was trained on, and no other."""
+    wanted = course.config.evaluate.adapter if course.config.evaluate else None
+    if wanted is None:
+        return
+    adapter = session.get(Adapter, wanted)
+    if adapter is None:
+        raise InputError(f"evaluate.adapter: this farm knows no adapter {wanted}")
+    own = session.get_one(Run, adapter.run_id)
+    if own.model_key != course.model_key:
+        raise InputError(
+            f"evaluate.adapter: {wanted} belongs to the model of run {own.name} ({own.model_key}), "
+            f"this one is {course.model_key}"
+        )
 
 
 def _save_model(session: Session, database: Database, course: Course, found: FoundModel | None) -> None:
@@ -187,8 +208,9 @@ def _save_phases(session: Session, run_id: int, course: Course) -> dict[str, int
     for position, config in enumerate(course.config.phases):
         phase = known.pop(config.name, None) or Phase(run_id=run_id, name=config.name, position=position)
         phase.position, phase.retired = position, False
-        phase.config, phase.gate_hash = config.model_dump(mode="json"), gate_hash(config.gates)
-        if phase.state != PhaseState.TRAINED:
+        judge_anew(phase, config)
+        phase.config, phase.gate_hash = config.model_dump(mode="json"), gate_hash(config.gates, config.review)
+        if phase.state in UNTRAINED:
             phase.state = PhaseState.OPEN
         session.add(phase)
     for gone in known.values():

@@ -14,8 +14,9 @@ from lemfarm.machine import MachineFacts, machine_facts
 from lemfarm.planning import TYPICAL_RATE, Cell, forecast
 from lemfarm.planning import grid as grid_of
 from lemfarm.probes import Probe, read_probes
-from producer.costs import Costs, Work, costs_of, look_up, rate_of
+from producer.costs import Costs, LocalModel, Work, costs_of, look_up, rate_of
 from producer.course import Course
+from producer.training_costs import TrainingCosts, training_costs
 
 _PREVIEWED = "preview"  #: stands where a model's key would: counts do not depend on it
 
@@ -58,16 +59,21 @@ class PhasePreview:
     give_up_below: float
     outlooks: tuple[Outlook, ...]
     training: Training | None
+    training_costs: TrainingCosts | None
+    reviewed: float  #: answers that people look at, if the quota is just filled
+    review_before_training: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPreview:
-    """The measuring before and after. `rows` are generations; with `asks_adapter` half ask the trained model."""
+    """The measuring before and after. `rows` are generations: those that ask the base model, and as many for each of
+    the `adapters`, one a phase that trains. `held_out` of the probes are never trained on."""
 
     probes: int
+    held_out: int
     texts: int
     conditions: tuple[str, ...]
-    asks_adapter: bool
+    adapters: int
     rows: int
     scorer: str
     greedy: bool
@@ -96,18 +102,27 @@ def preview(
     facts = machine or machine_facts()
     course, model = Course(config, _PREVIEWED), look_up(config)
     rate = rate_of(config, model, facts, seconds_per_sample)
-    phases = tuple(_phase(course, phase, rate) for phase in config.phases)
+    phases = tuple(_phase(course, phase, rate, model, facts) for phase in config.phases)
     evaluation = _evaluation(course)
     costs = costs_of(config, home, facts, model, rate, [*map(_work, phases), *_evaluation_work(course, evaluation)])
-    warnings = (*config_warnings(config), *costs.warnings)
+    warnings = (*config_warnings(config), *costs.warnings, *_training_warnings(phases))
     name = str(getattr(config.model, "path", config.model.engine))
     return Preview(config.run, config.model.engine, name, phases, evaluation, costs, warnings)
 
 
-def _phase(course: Course, phase: PhaseConfig, rate: Rate | None) -> PhasePreview:
+def _training_warnings(phases: Sequence[PhasePreview]) -> Iterator[str]:
+    for phase in phases:
+        if phase.training_costs:
+            yield from phase.training_costs.warnings(phase.name)
+
+
+def _phase(
+    course: Course, phase: PhaseConfig, rate: Rate | None, model: LocalModel, facts: MachineFacts
+) -> PhasePreview:
     probes = course.phase_probes[phase.name]
     cells, quota = grid_of(probes, phase.samples), phase.quota
     kernel = course.kernel_of(phase)
+    prompt, answer = _longest(probes), course.config.sampling_for(phase).max_tokens
     return PhasePreview(
         name=phase.name,
         probes=len(probes),
@@ -117,8 +132,8 @@ def _phase(course: Course, phase: PhaseConfig, rate: Rate | None) -> PhasePrevie
         grid=course.grid(phase),
         kernel=kernel.name if kernel else None,
         kernel_tokens=estimated_tokens(len(kernel.text)) if kernel else 0,
-        longest_prompt=_longest(probes),
-        max_tokens=course.config.sampling_for(phase).max_tokens,
+        longest_prompt=prompt,
+        max_tokens=answer,
         accepted=quota.accepted,
         enough=quota.enough,
         at_most_per_probe=quota.at_most_per_probe,
@@ -126,6 +141,9 @@ def _phase(course: Course, phase: PhaseConfig, rate: Rate | None) -> PhasePrevie
         give_up_below=quota.give_up_below,
         outlooks=tuple(_outlooks(phase, cells, rate)),
         training=_training(course.config, phase),
+        training_costs=training_costs(course.config, phase, model, facts, answered_tokens=prompt + answer),
+        reviewed=phase.review.share * quota.accepted,
+        review_before_training=phase.review.before_training,
     )
 
 
@@ -168,10 +186,17 @@ def _evaluation(course: Course) -> EvaluationPreview | None:
     if evaluate is None:
         return None
     texts = sum(len(probe.variants) for probe in course.evaluation_probes)
-    trains = any(phase.train for phase in course.config.phases)
-    rows = texts * len(course.conditions) * (2 if trains else 1)
-    probes, conditions = len(course.evaluation_probes), tuple(course.conditions)
-    return EvaluationPreview(probes, texts, conditions, trains, rows, evaluate.scorer, evaluate.greedy)
+    adapters = sum(phase.train is not None for phase in course.config.phases)
+    return EvaluationPreview(
+        probes=len(course.evaluation_probes),
+        held_out=len(course.held_out),
+        texts=texts,
+        conditions=tuple(course.conditions),
+        adapters=adapters,
+        rows=texts * evaluate.samples * len(course.conditions) * (1 + adapters),
+        scorer=evaluate.scorer,
+        greedy=evaluate.greedy,
+    )
 
 
 def _work(phase: PhasePreview) -> Work:

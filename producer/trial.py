@@ -13,7 +13,7 @@ from sqlalchemy import text
 from lemfarm import probes
 from lemfarm.config import RunConfig, config_data, config_from_data
 from lemfarm.connections import Connections
-from lemfarm.database import Database
+from lemfarm.database import Database, decoded
 from lemfarm.home import Home
 from lemfarm.identity import canonical_json
 from lemfarm.planning import expected_generations, grid
@@ -96,7 +96,7 @@ def open_trial(config: RunConfig, *, probes: int, samples: int) -> Iterator[Tria
 def _shrunk(config: RunConfig, folder: Path, count: int, samples: int) -> RunConfig:
     """The same run with a few probes, all of whose samples are made, and neither training nor evaluation."""
     data, course = config_data(config), Course(config, "")
-    data |= {"run": f"try-{config.run}", "evaluate": None}
+    data |= {"run": f"try-{config.run}", "evaluate": None, "notify": None}
     for number, phase in enumerate(data["phases"]):
         chosen = _spread(course.phase_probes[phase["name"]], count)
         path = folder / f"{number}.jsonl"
@@ -144,8 +144,6 @@ def _lengths(database: Database, phase: str) -> tuple[float, int]:
 
 
 def _token_counts(database: Database, phase: str | None = None) -> list[int]:
-    import json
-
     where = "AND p.name = :phase" if phase else ""
     with database.read() as connection:
         rows = connection.execute(
@@ -155,5 +153,5 @@ def _token_counts(database: Database, phase: str | None = None) -> list[int]:
             ),
             {"phase": phase} if phase else {},
         ).scalars()
-        records = [json.loads(row) if isinstance(row, str) else row for row in rows]
+        records = list(map(decoded, rows))
     return [int(record.get("completion_tokens", 0)) for record in records]

@@ -1,5 +1,6 @@
-"""`train now`, `train show`: let a phase be trained, and look at its curve. Twins: `producer.campaign.train_now`,
-`lemfarm.training.history`, `lemfarm.training.tensorboard`."""
+"""`train now`, `train show`: let a phase be trained, or trained again, and look at its curve. Twins:
+`producer.campaign.train_now`, `producer.promotions.train_again`, `lemfarm.training.history`,
+`lemfarm.training.tensorboard`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lemfarm.cli.campaign import overrides
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
@@ -23,6 +25,7 @@ from lemfarm.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from lemfarm.cli.shared import Farm
     from lemfarm.training.history import TrainingHistory
 
 _NARROWEST, _WIDEST, _HEIGHT = 40, 120, 16
@@ -48,16 +51,59 @@ app = typer.Typer(
 @app.command("now")
 def now(
     run: RunArgument = None,
+    phase: Annotated[
+        str | None,
+        typer.Option("--phase", metavar="NAME", help="With --retry: the phase, or a beginning of its name."),
+    ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Train a phase again whose adapter was not promoted: a further attempt.")
+    ] = False,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", metavar="RATE", help="With --retry: of this attempt alone.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", metavar="N", help="With --retry: of this attempt alone.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="With --retry: another key of the phase's `train` section."),
+    ] = None,
     home: HomeOption = None,
     database: DatabaseOption = None,
     broker: BrokerOption = None,
 ) -> None:
-    """Let a phase that ran out with enough be trained now, or a failed training be tried again."""
+    """Let a phase that ran out with enough be trained now, a failed training be tried again, or with --retry a phase
+    that did not pass its gates be trained again with other settings."""
+    from lemfarm.errors import InputError
+
+    changes = _changes(learning_rate, iterations, set_)
+    if not retry and (changes or phase):
+        raise InputError("--phase and settings are for one more attempt: add --retry.")
+    farm = open_farm(home, database, broker)
+    if retry:
+        _retry(farm, run, phase, changes)
+        return
     from producer.campaign import train_now
 
-    farm = open_farm(home, database, broker)
     row = train_now(farm.database(), run)
     out().print(f"run {row.name} will train with what it has. Workers take it up; `lemfarm run CONFIG` starts them.")
+
+
+def _changes(learning_rate: float | None, iterations: int | None, pairs: list[str] | None) -> dict[str, Any]:
+    from lemfarm.yaml_places import read_yaml
+
+    given = {"learning_rate": learning_rate, "iterations": iterations}
+    changes = {key: value for key, value in given.items() if value is not None}
+    return changes | {key: read_yaml(value).value for key, value in overrides(pairs).items()}
+
+
+def _retry(farm: "Farm", run: str | None, phase: str | None, changes: dict[str, Any]) -> None:
+    from producer.promotions import train_again
+
+    row, name, attempt = train_again(farm.database(), run, changes, phase=phase)
+    others = ", ".join(f"{key} {value}" for key, value in changes.items()) or "the settings of the run file"
+    out().print(f"run {row.name}: phase {name} will be trained again, attempt {attempt}, with {others}.", markup=False)
+    out().print("Workers take it up; `lemfarm run CONFIG` starts them.")
 
 
 @app.command("show")
@@ -98,7 +144,9 @@ def _show(training: "TrainingHistory") -> None:
     from lemfarm.cli.loss_chart import TRAIN_MARK, VALID_MARK, draw
 
     console = out()
-    console.print(f"[bold]{escape(training.phase)}[/]  {training.state}, {training.done:,} of {training.iterations:,}")
+    again = f", attempt {training.attempt}" if training.attempt > 1 else ""
+    done = f"{training.done:,} of {training.iterations:,}"
+    console.print(f"[bold]{escape(training.phase)}[/]{again}  {training.state}, {done}")
     if training.train or training.valid:
         width = max(_NARROWEST, min(_WIDEST, console.width))
         console.print(f"[dim]loss over updates: {TRAIN_MARK} training, {VALID_MARK} validation[/]")
@@ -110,6 +158,8 @@ def _show(training: "TrainingHistory") -> None:
 
 def _facts(training: "TrainingHistory") -> list[str]:
     lines = []
+    if training.overrides:
+        lines.append("with " + ", ".join(f"{key} {value}" for key, value in training.overrides.items()))
     if training.valid:
         (_, first), (update, last) = training.valid[0], training.valid[-1]
         best_at, best = min(training.valid[1:] or training.valid, key=lambda point: point[1])

@@ -23,6 +23,7 @@ import yaml
 from pydantic import ValidationError
 
 from lemfarm.config.base import FOLDER, Section
+from lemfarm.config.gate_after import CountLimit, GateAfterConfig, KernelEffectLimit, ScoreBounds
 from lemfarm.config.generation import (
     FarmConfig,
     KernelConfig,
@@ -34,9 +35,9 @@ from lemfarm.config.generation import (
 )
 from lemfarm.config.messages import problems_of
 from lemfarm.config.phase import (
+    DuplicatesGate,
     ExternalConfig,
     Gate,
-    GateAfterConfig,
     LoopingGate,
     MinCharsGate,
     PhaseConfig,
@@ -54,12 +55,15 @@ from lemfarm.identity import content_hash, file_hash
 from lemfarm.yaml_places import add_core_scalars
 
 __all__ = [
+    "CountLimit",
+    "DuplicatesGate",
     "EvaluateConfig",
     "ExternalConfig",
     "FarmConfig",
     "Gate",
     "GateAfterConfig",
     "KernelConfig",
+    "KernelEffectLimit",
     "LoopingGate",
     "MinCharsGate",
     "MlxModel",
@@ -71,6 +75,7 @@ __all__ = [
     "RunConfig",
     "SamplingConfig",
     "SamplingOverride",
+    "ScoreBounds",
     "ScoreGate",
     "SimulatedModel",
     "TrainConfig",

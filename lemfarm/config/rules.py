@@ -5,16 +5,20 @@ by themselves, so that one bad key does not hide what else is wrong.
 """
 
 import json
+import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+from lemfarm.config.gate_after import GateAfterConfig
 from lemfarm.config.phase import PhaseConfig, ScoreGate
 from lemfarm.config.run import EvaluateConfig, RunConfig, TrainConfig
 from lemfarm.config.source import Problem
-from lemfarm.errors import InputError, ProbeError
-from lemfarm.probes import Probe, Variant, held_out_probes, read_probes
+from lemfarm.errors import InputError, KernelError, ProbeError
+from lemfarm.kernels import read_kernel
+from lemfarm.probes import Probe, Variant, held_out_probes, measured_probes, read_probes
 from lemfarm.scorers import EXPECTED_KEY, ComparingScorer, get_scorer
 
 HARDLY = 0.6
@@ -92,7 +96,7 @@ def estimated_tokens(characters: int) -> int:
 
 def broken_rules(sections: Sections) -> list[Problem]:
     """Every rule between sections that does not hold; reads the probe files."""
-    rules = (_names, _train_section, _trainable, _quotas, _evaluation, _right_answers)
+    rules = (_names, _train_section, _trainable, _quotas, _evaluation, _gates_after, _right_answers)
     return [problem for rule in rules for problem in rule(sections)]
 
 
@@ -156,6 +160,59 @@ def _evaluation(sections: Sections) -> Iterator[Problem]:
         read_probes([sections.evaluate.probes])
     except ProbeError as error:
         yield from _unreadable(("evaluate", "probes"), error)
+    yield from _same_conditions(sections.evaluate)
+    if sections.evaluate.adapter is not None and any(phase.train for _, phase in sections.phases):
+        text = "a run that trains measures its own adapters; leave it out, or use `lemfarm evaluate`"
+        yield Problem(("evaluate", "adapter"), text)
+
+
+def _same_conditions(evaluate: EvaluateConfig) -> Iterator[Problem]:
+    """Two conditions with one kernel are one question, whose answers could not be told apart."""
+    first: dict[str | None, str] = {}
+    for name, path in evaluate.conditions.items():
+        try:
+            kernel = None if path is None else read_kernel(path).hash
+        except KernelError as error:
+            yield Problem(("evaluate", "conditions", name), str(error))
+            continue
+        if first.setdefault(kernel, name) != name:
+            same = "asks without a kernel too" if kernel is None else f"has the kernel of {first[kernel]!r} again"
+            yield Problem(("evaluate", "conditions", name), f"{same}, so both would share their answers; leave one out")
+
+
+def _gates_after(sections: Sections) -> Iterator[Problem]:
+    """Gates that were written down must have something to look at; those that hold by default need nothing."""
+    measured = _asked_in_evaluation(sections)
+    for index, phase in sections.phases:
+        if phase.gate_after in (None, GateAfterConfig()) or phase.train is None:
+            continue
+        path = ("phases", index, "gate_after")
+        if sections.evaluate is None:
+            yield Problem(path, "nothing is measured without an `evaluate` section; add one, or leave this out")
+        elif None not in sections.evaluate.conditions.values():
+            text = "is about answers without a kernel; give `evaluate` a condition such as `baseline: null`"
+            yield Problem(path, text)
+        elif measured is not None:
+            missing = [name for name in _named(phase) if name not in measured]
+            if missing:
+                text = f"names probes that `evaluate` does not ask: {', '.join(missing[:_NAMED])}"
+                yield Problem(path, text)
+
+
+def _named(phase: PhaseConfig) -> tuple[str, ...]:
+    return phase.gate_after.named_probes if phase.gate_after else ()
+
+
+def _asked_in_evaluation(sections: Sections) -> frozenset[str] | None:
+    """Ids of the probes that are measured; None where nothing is, or the file cannot be read."""
+    if sections.evaluate is None:
+        return None
+    try:
+        ids = [probe.id for probe in read_probes([sections.evaluate.probes])]
+        held_out = held_out_of(sections.evaluate, sections.seed)
+    except ProbeError:
+        return None  # `_evaluation` reports it
+    return measured_probes(ids, held_out, sections.evaluate.trained, sections.seed)
 
 
 def _right_answers(sections: Sections) -> Iterator[Problem]:
@@ -221,7 +278,7 @@ def warnings_of(config: RunConfig) -> list[Problem]:
         if phase.train is not None:
             found += _beyond_training(index, config, phase, grid)
             found += _below_one_epoch(index, phase, config.train)
-    return [*found, *_partly_answered(sections_of(config))]
+    return [*found, *_partly_answered(sections_of(config)), *_unknown_program(config)]
 
 
 def _partly_answered(sections: Sections) -> Iterator[Problem]:
@@ -234,6 +291,13 @@ def _partly_answered(sections: Sections) -> Iterator[Problem]:
                 f"cannot score their answers, and samples stay held for it: {names}"
             )
             yield Problem(comparison.path, text)
+
+
+def _unknown_program(config: RunConfig) -> Iterator[Problem]:
+    program = shlex.split(config.notify)[0] if config.notify else ""
+    if program and shutil.which(program) is None:
+        text = f"there is no program {program!r} on this machine; nobody will be told by a run that is started here"
+        yield Problem(("notify",), text)
 
 
 def _hardly_filled(index: int, phase: PhaseConfig, grid: Grid) -> Iterator[Problem]:

@@ -1,42 +1,30 @@
-"""The training of phases: one leased row each, the promoted pointer, and what may be trained on.
+"""The training of phases: one leased row for each attempt, and what came of it.
 
     waiting -> leased -> done | failed
     leased  -> waiting          (released, or its worker died)
 
-Phase k starts from the adapter that phase k-1 promoted, so its row is opened when that one is done. Adapters are
-immutable; `run.promoted` points at the last one.
+Phase k starts from the adapter that is promoted, so its row is opened when phase k-1 has promoted one. Adapters are
+immutable; whether one is promoted is decided in `training.promotion`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select as columns
 from sqlalchemy import text
-from sqlmodel import Session, col, select
 
-from lemfarm.config import PhaseConfig
-from lemfarm.curation.dataset import Example
 from lemfarm.database import Database
-from lemfarm.dialogue import Message
+from lemfarm.decisions import newest_stage
 from lemfarm.records import (
     Adapter,
-    Answer,
     LossPoint,
-    Outcome,
     Phase,
-    PhaseState,
-    Probe,
-    Purpose,
     Run,
-    Sample,
-    SampleState,
-    Score,
     StageState,
     TrainingStage,
-    Variant,
 )
 from lemfarm.training.adapters import AdapterManifest
+from lemfarm.training.promotion import hand_in
 from lemfarm.work import Sighting
 
 STAGE_RETRIES = 3
@@ -53,9 +41,9 @@ class StageClaim:
 
 
 def open_stage(database: Database, run_id: int, phase_id: int) -> int:
-    """The stage of a phase, made when it is missing."""
+    """The last attempt at a phase, or its first one, made when it is missing."""
     with database.session() as session:
-        stage = session.exec(select(TrainingStage).where(TrainingStage.phase_id == phase_id)).one_or_none()
+        stage = newest_stage(session, phase_id)
         if stage is None:
             stage = TrainingStage(run_id=run_id, phase_id=phase_id)
             session.add(stage)
@@ -112,7 +100,8 @@ def retry_trainings(database: Database, run_id: int) -> None:
         connection.execute(
             text(
                 """UPDATE training_stage SET state = 'waiting', failures = 0, sent = 0
-                   WHERE run_id = :run AND state = 'failed'"""
+                   WHERE run_id = :run AND state = 'failed' AND attempt = (SELECT max(attempt) FROM training_stage later
+                   WHERE later.phase_id = training_stage.phase_id)"""
             ),
             {"run": run_id},
         )
@@ -146,7 +135,8 @@ def reap_stages(database: Database, sightings: Iterable[Sighting]) -> int:
 
 
 def finish_stage(database: Database, claim: StageClaim, manifest: AdapterManifest, home_id: str, dataset: Any) -> bool:
-    """Record the sealed adapter, promote it, and mark the phase trained, in one transaction; False when fenced off."""
+    """Record the sealed adapter and hand it in, to its gates or to be promoted, in one transaction; False when fenced
+    off."""
     with database.session() as session:
         ours = session.execute(
             text(
@@ -167,15 +157,28 @@ def finish_stage(database: Database, claim: StageClaim, manifest: AdapterManifes
                     phase_id=claim.phase_id,
                     parent_id=manifest.parent,
                     home_id=home_id,
-                    manifest={"config": dict(manifest.config), "versions": dict(manifest.versions)},
+                    manifest={
+                        "config": dict(manifest.config),
+                        "versions": dict(manifest.versions),
+                        "record": {name: value for name, value in manifest.record.items() if name != "settings"},
+                    },
                     created=now,
                 )
             )
             session.flush()
         stage.state, stage.adapter_id, stage.dataset, stage.finished = StageState.DONE, manifest.id, dataset, now
-        session.get_one(Run, claim.run_id).promoted = manifest.id
-        session.get_one(Phase, claim.phase_id).state = PhaseState.TRAINED
+        session.flush()
+        run, phase = session.get_one(Run, claim.run_id), session.get_one(Phase, claim.phase_id)
+        hand_in(session, database, run, phase, manifest.id)
         return True
+
+
+def note_forecast(database: Database, claim: StageClaim, forecast: Mapping[str, Any]) -> None:
+    """Keep what the machine that trains expects of it, to be compared with what it takes."""
+    with database.session() as session:
+        stage = session.get_one(TrainingStage, claim.stage_id)
+        if stage.epoch == claim.epoch:
+            stage.config = {**stage.config, "forecast": dict(forecast)}
 
 
 def add_loss(
@@ -194,67 +197,6 @@ def add_loss(
                 created=database.clock(),
             )
         )
-
-
-def training_examples(database: Database, phase_id: int, config: PhaseConfig) -> list[Example]:
-    """The accepted samples of a phase that are trained on: in sample-index order (or best first) up to the quota, no
-    more of one probe than its share. Never in the order of completion, which favours short answers."""
-    chosen: list[Example] = []
-    taken: dict[str, int] = {}
-    for probe, example in _accepted(database, phase_id, config):
-        cap = config.quota.at_most_per_probe
-        if len(chosen) >= config.quota.accepted:
-            break
-        if cap is not None and taken.get(probe, 0) >= cap:
-            continue
-        taken[probe] = taken.get(probe, 0) + 1
-        chosen.append(example)
-    return chosen
-
-
-def _accepted(database: Database, phase_id: int, config: PhaseConfig) -> Sequence[tuple[str, Example]]:
-    texts = columns(col(Answer.id)).where(col(Answer.sample_id) == Sample.id)
-    newest = texts.order_by(col(Answer.revision).desc()).limit(1)
-    query = (
-        columns(col(Sample.id), col(Probe.name), col(Variant.messages), col(Answer.id), col(Answer.content))
-        .join(Probe, col(Probe.id) == Sample.probe_id)
-        .join(Variant, col(Variant.id) == Sample.variant_id)
-        .join(Answer, col(Answer.id) == newest.correlate(Sample).scalar_subquery())
-        .where(
-            col(Sample.phase_id) == phase_id,
-            col(Sample.purpose) == Purpose.DISTIL,
-            col(Sample.superseded).is_(False),
-            col(Sample.state) == SampleState.DONE,
-            col(Sample.outcome) == Outcome.ACCEPTED,
-        )
-        .order_by(col(Sample.sample_index), col(Probe.name), col(Variant.position))
-    )
-    with database.read() as connection, Session(bind=connection) as session:
-        rows = session.execute(query).all()
-        best = _values(session, [row[3] for row in rows], config) if config.quota.select == "best" else {}
-    if best:
-        rows = sorted(rows, key=lambda row: -best.get(row[3], 0.0))
-    return [(row[1], _example(row)) for row in rows]
-
-
-def _values(session: Session, text_ids: Sequence[int], config: PhaseConfig) -> dict[int, float]:
-    """The score that the phase's gate looks at, by text."""
-    scorers = [gate.scorer for gate in config.gates if hasattr(gate, "scorer")]
-    if not scorers:
-        return {}
-    wanted = set(text_ids)
-    rows = session.execute(select(Score.text_id, Score.value).where(Score.scorer == scorers[0])).all()
-    return {text_id: value for text_id, value in rows if text_id in wanted}
-
-
-def _example(row: Any) -> Example:
-    sample_id, probe, messages, _, content = row
-    return Example(
-        sample_id=sample_id,
-        probe=probe,
-        prompt_messages=tuple(Message(turn["role"], turn["content"]) for turn in messages),
-        answer=content,
-    )
 
 
 def _change_leased(database: Database, claim: StageClaim, assignments: str, guard: str = "1 = 1") -> bool:

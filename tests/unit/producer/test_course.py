@@ -11,7 +11,10 @@ from lemfarm.work import PlannedSample
 from producer.course import Course, as_json
 from tests.ground import MODEL, RUN_FILE, Ground
 
-EVALUATE = "evaluate: {probes: probes.jsonl, held_out: 0.34, conditions: {bare: null, whole: kernel.txt}}\n"
+EVALUATE = """\
+evaluate:
+  {probes: probes.jsonl, held_out: 0.34, trained: 0.0, wordings: all, conditions: {bare: null, whole: kernel.txt}}
+"""
 
 
 def rows_of(course: Course, limit: int | None = None) -> list[PlannedSample]:
@@ -86,6 +89,22 @@ def test_held_out_probes_are_no_part_of_a_phase_and_all_of_the_evaluation(ground
     assert measured == course.held_out
     assert sampled == {"P0", "P1", "P2"} - course.held_out
     assert course.grid(course.config.phases[0]) == len(rows_of(course)) == 2 * 2 * 4
+
+
+@pytest.mark.parametrize(("share", "others"), [(0.0, 0), (0.5, 1), (1.0, 2)])
+def test_a_share_of_the_probes_that_are_trained_on_is_measured_too(ground: Ground, share: float, others: int) -> None:
+    course = ground.course(RUN_FILE + EVALUATE, evaluate__trained=share)
+    measured = {probe.id for probe in course.evaluation_probes}
+    assert measured > course.held_out or others == 0
+    assert len(measured) == 1 + others
+    assert len(course.phase_probes["first"]) == 2, "measuring takes nothing from a phase"
+
+
+def test_the_original_wordings_alone_may_be_measured_and_all_are_still_sampled(ground: Ground) -> None:
+    course = ground.course(RUN_FILE + EVALUATE, evaluate__wordings="original", evaluate__trained=1.0)
+    assert {len(probe.variants) for probe in course.evaluation_probes} == {1}
+    assert {variant.position for probe in course.evaluation_probes for variant in probe.variants} == {0}
+    assert max(len(probe.variants) for probe in course.all_probes) == 2
 
 
 def test_evaluation_asks_every_text_once_under_every_condition(ground: Ground) -> None:

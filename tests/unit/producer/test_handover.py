@@ -17,7 +17,10 @@ HOME = "home-of-the-adapter"
 TRAIN = "train: {rank: 4}\n"
 TRAINED = RUN_FILE + "    train: {iterations: 5, learning_rate: 1e-4, max_seq_length: 256}\n"
 SECOND = TRAINED[TRAINED.index("  - name") :].replace("first", "second")
-EVALUATE = "evaluate: {probes: other.jsonl, held_out: 0.5, scorer: v2, conditions: {bare: null, whole: kernel.txt}}\n"
+EVALUATE = """\
+evaluate:
+  {probes: other.jsonl, held_out: 0.5, trained: 0.0, scorer: v2, conditions: {bare: null, whole: kernel.txt}}
+"""
 
 
 def fill(ground: Ground, phase: str = "first") -> None:
@@ -282,6 +285,8 @@ def test_the_adapter_is_asked_what_the_base_model_was_asked(ground: Ground) -> N
     assert ground.state == "active"
     ground.finish(sent)
     ground.look()
+    assert (ground.phase_states(), ground.run.promoted) == ({"first": "trained"}, "b2:one"), "its gates passed it"
+    ground.look()
     assert ground.state == "done"
     measured = {(row["adapter_id"], row["condition"]) for row in ground.rows("SELECT * FROM evaluation")}
     assert measured == {("", "bare"), ("", "whole"), ("b2:one", "bare"), ("b2:one", "whole")}
@@ -330,6 +335,17 @@ def test_few_failures_do_not_stop_a_run(ground: Ground) -> None:
     ground.finish(ids[9:20], SHORT_ANSWER)
     ground.look()
     assert ground.state == "active", "nine of twenty"
+
+
+def test_a_death_is_one_failure_however_many_samples_the_worker_held(ground: Ground) -> None:
+    ground.plan()
+    ids = ground.ids()
+    ground.finish(ids[:8])
+    for sample in ids[8:24]:
+        ground.claim(sample)
+    assert ground.ledger.bury("w", rebooted=False) == 16
+    ground.look()
+    assert ground.state == "active", "one death beside eight that are done"
 
 
 def test_the_first_failures_alone_say_nothing_yet(ground: Ground) -> None:

@@ -1,15 +1,16 @@
-"""Scores of one stored text: known ones are read, missing ones computed and stored, the others left out."""
+"""Scores of stored texts: known ones are read, missing ones computed and stored, the others left out."""
 
 import pytest
 
 from lemfarm.database import prepared
 from producer.score_tasks import ScoreTask
-from producer.text_scores import known_values, stored_value, task_of, versions_of
+from producer.text_scores import known_values, stored_values, task_of, versions_of
 from tests.ground import Ground
 from tests.plugins import Plugins
 
-ROW = """SELECT text.content, variant.messages, probe.fields FROM text JOIN sample ON sample.id = text.sample_id
-         JOIN variant ON variant.id = sample.variant_id JOIN probe ON probe.id = sample.probe_id WHERE text.id = :id"""
+ROW = """SELECT text.id AS text_id, text.content, variant.messages, probe.fields FROM text
+         JOIN sample ON sample.id = text.sample_id JOIN variant ON variant.id = sample.variant_id
+         JOIN probe ON probe.id = sample.probe_id WHERE text.id = :id"""
 
 
 @pytest.fixture
@@ -26,7 +27,9 @@ def task(ground: Ground, text: int, scorer: str) -> ScoreTask:
 
 
 def score(ground: Ground, text: int, scorer: str) -> float | None:
-    return stored_value(ground.ledger, task(ground, text, scorer))
+    with ground.database.read() as connection:
+        row = connection.execute(prepared(ROW), {"id": text}).one()
+    return stored_values(ground.database, [row], scorer).get(text)
 
 
 def test_a_scorer_is_given_the_last_turn_the_answer_and_the_right_answer(ground: Ground, text: int) -> None:
