@@ -10,14 +10,16 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lemfarm.display import is_held_awake
 from lemfarm.errors import DatabaseDown, LemfarmError, ModelError
 from lemfarm.home import HOME_VARIABLE, Home
-from lemfarm.machine import MachineFacts, free_disk, machine_facts
+from lemfarm.machine import Ask, MachineFacts, ask, free_disk, machine_facts
+from lemfarm.power import PowerState, read_power
 
 if TYPE_CHECKING:
     from lemfarm.config import OpenAiModel, RunConfig
@@ -54,10 +56,11 @@ def diagnose(
     *,
     models: Mapping[str, Path] | None = None,
     machine: MachineFacts | None = None,
+    power: PowerState | None = None,
 ) -> list[Finding]:
     """Check this machine, this home, its services and, with a run file, its model. Never raises.
 
-    `models` is what `--model ID=FOLDER` maps; `machine` stands in for this computer in tests.
+    `models` is what `--model ID=FOLDER` maps; `machine` and `power` stand in for this computer in tests.
     """
     facts = machine or machine_facts()
     checks: list[tuple[str, Callable[[], Finding]]] = [
@@ -65,7 +68,8 @@ def diagnose(
         *((package, partial(check_package, package)) for package in ("lemfarm", *_SHOWN_PACKAGES)),
         ("machine", partial(check_machine, facts)),
         ("memory", partial(check_memory, facts)),
-        ("power", partial(check_power, facts)),
+        ("power", lambda: check_power(power or read_power())),
+        *([("display", check_display)] if facts.system == "macOS" else []),
         ("home", partial(check_home, home)),
         ("disk", partial(check_disk, home)),
         ("broker", partial(check_broker, home, connections)),
@@ -161,13 +165,24 @@ def check_memory(facts: MachineFacts) -> Finding:
     return Finding("memory", "ok", what)
 
 
-def check_power(facts: MachineFacts) -> Finding:
-    """A laptop on battery sleeps, and slows down before that."""
-    if facts.power == "battery":
-        return Finding("power", "warn", "on battery", "plug the machine in: on battery it slows down and goes to sleep")
-    if facts.power == "unknown":
+def check_power(power: PowerState) -> Finding:
+    """A laptop on battery sleeps, and slows down before that; a hot one slows down as well."""
+    if power.source == "battery":
+        fix = "plug the machine in: on battery it slows down and goes to sleep"
+        return Finding("power", "warn", f"on {power}", fix)
+    if power.source == "unknown":
         return Finding("power", "warn", "cannot tell mains from battery", "make sure that the machine is plugged in")
-    return Finding("power", "ok", "on mains")
+    if power.is_hot:
+        return Finding("power", "warn", f"on {power}", "it is slowed down by heat: give it air, or fewer `--slots`")
+    return Finding("power", "ok", f"on {power}")
+
+
+def check_display(*, ask: Ask = ask) -> Finding:
+    """While the display of a Mac is on, macOS may end a training's work on the GPU."""
+    if is_held_awake(system="Darwin", ask=ask):
+        fix = "end `caffeinate -d` or the like; `caffeinate -is` keeps the Mac awake and lets the display sleep"
+        return Finding("display", "warn", "a program keeps it on, which may end a training", fix)
+    return Finding("display", "ok", "nothing keeps it on; let it sleep while a phase trains")
 
 
 def check_home(home: Home) -> Finding:
@@ -220,7 +235,7 @@ def check_broker(home: Home, connections: "Connections") -> Finding:
     if refusal is None:
         return Finding("broker", "ok", f"{redacted(url)} answers")
     fix = "`lemfarm up` starts the embedded one" if connections.embedded_broker else _REACH
-    return Finding("broker", "bad", f"{redacted(url)} does not answer: {refusal}", fix)
+    return Finding("broker", "bad", f"{redacted(url)} does not answer: {refusal}", fix + _privacy(refusal))
 
 
 def _ping(url: str) -> str | None:
@@ -237,6 +252,16 @@ def _ping(url: str) -> str | None:
     return None
 
 
+def _privacy(refusal: str) -> str:
+    """What macOS 15 and later answers where a program may not use the local network (errno 65)."""
+    if "No route to host" not in refusal:
+        return ""
+    return (
+        "; on macOS 15 and later this may be Local Network privacy: Terminal, ssh and LaunchDaemons "
+        "(`lemfarm worker install`) are exempt from it, other terminals and LaunchAgents are not"
+    )
+
+
 def check_database(url: str) -> Finding:
     """The database answers and its schema is this version's."""
     from lemfarm.connections import redacted
@@ -248,7 +273,11 @@ def check_database(url: str) -> Finding:
     try:
         status = schema_status(url)
     except DatabaseDown as error:
-        return Finding("database", "bad", f"{shown} does not answer: {' '.join(str(error).split())}", _REACH)
+        said = " ".join(str(error).split())
+        return Finding("database", "bad", f"{shown} does not answer: {said}", _REACH + _privacy(said))
+    if status == "moved":
+        fix = "name the database that it was moved to: `lemfarm join`, or --database"
+        return Finding("database", "bad", f"{shown}: its farm was moved to another database", fix)
     if status == "newer":
         fix = "update lemfarm on this machine to the version that the others run"
         return Finding("database", "bad", f"{shown} belongs to a newer lemfarm", fix)
@@ -265,13 +294,26 @@ def check_model(config: "RunConfig | None", facts: MachineFacts, home: Home, mod
     if config.model.engine == "openai":
         return check_endpoint(config.model)
     if config.model.engine != "mlx":
-        return Finding("model", "ok", f"the {config.model.engine} engine needs none")
+        needless = Finding("model", "ok", f"the {config.model.engine} engine needs none")
+        return _with_learnt(needless, home, None, config.model.path)
     from lemfarm.models import check_architecture, find_model
 
     found = find_model(config.model.path, mapping=models, revision=config.model.revision, home=home)
     architecture = check_architecture(found.folder)
     named = f"{found.name} in {found.folder}, {architecture}, {found.commit or found.content_hash}"
-    return _memory_of_model(named, found.folder, config, facts)
+    return _with_learnt(_memory_of_model(named, found.folder, config, facts), home, found.folder, found.name)
+
+
+def _with_learnt(finding: Finding, home: Home, folder: Path | None, name: str) -> Finding:
+    """What workers of this machine have measured with the model, and whether memory ever ran short."""
+    from lemfarm.engine_record import EngineRecord, describe, findings, model_name
+
+    learnt = EngineRecord.of(home, model_name(folder, name)).read()
+    what = "; ".join([finding.what, *findings(learnt)])
+    shortage = learnt.shortage()
+    if shortage is None or finding.level != "ok":
+        return replace(finding, what=what)
+    return Finding(finding.name, "warn", what, describe(shortage))
 
 
 def check_endpoint(model: "OpenAiModel") -> Finding:
@@ -311,7 +353,8 @@ def _memory_of_model(named: str, folder: Path, config: "RunConfig", facts: Machi
     if plan.slots == 0:
         fix = "use a smaller or more strongly quantized model, lower sampling.max_tokens, or take a larger machine"
         return Finding("model", "bad", f"{named}: {_gib(plan.weights)} of weights leave no room for a sample", fix)
-    return Finding("model", "ok", f"{named}: {_gib(plan.weights)} of weights, about {plan.slots} samples at once")
+    room = f"about {plan.slots} samples at once, which may take {_gib(plan.needed)} of {_gib(plan.limit)}"
+    return Finding("model", "ok", f"{named}: {_gib(plan.weights)} of weights, {room}")
 
 
 def _gib(amount: int) -> str:

@@ -1,17 +1,31 @@
 """How a run stands: a few queries, one plain value that the terminal, `--json` and the report all show."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlmodel import Session, col, select
 
 from lemfarm.candidates import CellCandidates, cell_candidates, given_up_probes, per_accepted
+from lemfarm.cut_loops import CutLoops, count_cut_loops
 from lemfarm.database import Database
+from lemfarm.decisions import newest_decision, newest_stage
 from lemfarm.errors import NotFound
-from lemfarm.records import Evaluation, LossPoint, Phase, Purpose, Run, TrainingStage, Worker, WorkerState
+from lemfarm.power import PowerState
+from lemfarm.records import (
+    UNTRAINED,
+    WAITS_FOR_REVIEW,
+    Evaluation,
+    LossPoint,
+    Phase,
+    Purpose,
+    Run,
+    TrainingStage,
+    Worker,
+    WorkerState,
+)
 
 RECENT_SECONDS = 300.0
 ALIVE_SECONDS = 120.0
@@ -34,9 +48,12 @@ class PhaseStatus:
     accepted: int = 0
     rejected: int = 0
     held: int = 0
+    in_review: int = 0  #: of those held: they wait for a reviewer
     counted: int = 0  #: accepted samples that count for the quota, no more of one probe than its share
     wanted: int = 0
     training: str = ""
+    attempt: int = 0  #: at training it; 0 before the first
+    decision: str = ""  #: the newest about its adapter, in words
     losses: tuple[tuple[str, int, float], ...] = ()
     reasons: tuple[tuple[str, int], ...] = ()  #: why samples were rejected or failed, most frequent first
     given_up: tuple[str, ...] = ()  #: probes that get no more samples, for they would hardly reach their share
@@ -48,6 +65,21 @@ class PhaseStatus:
         """Accepted of judged samples."""
         judged = self.accepted + self.rejected
         return self.accepted / judged if judged else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMemory:
+    """What a worker's slots rest on, in bytes: what it may use, what it planned to, the most it has held so far.
+
+    `slots_by_memory` would fit, `slots_by_knee` pay; `shortage` says where fewer are used because memory ran short.
+    """
+
+    limit: int
+    planned: int
+    peak: int
+    slots_by_memory: int
+    slots_by_knee: int | None
+    shortage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +96,8 @@ class WorkerStatus:
     tokens_per_second: float
     seen_ago: float
     message: str
+    power: PowerState | None = None  #: none before its first look
+    memory: WorkerMemory | None = None  #: none for an engine that holds no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +117,8 @@ class RunStatus:
     seconds_left: float | None
     superseded: int
     limit: int | None = None
+    waits_for: tuple[str, ...] = ()  #: what nobody can do as things are, and what would help
+    cut_loops: CutLoops | None = None  #: none where it was not counted, see `with_cut_loops`
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +147,7 @@ def read_status(database: Database, name: str | None = None) -> RunStatus:
         done_recently, now = _recent(connection, database, run)
         workers = _workers(session, now)
         measured = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).all()
+        stranded = _stranded(connection, database, run)
         superseded = connection.execute(
             text("SELECT count(*) FROM sample WHERE run_id = :run AND superseded"), {"run": run.id}
         ).scalar_one()
@@ -129,7 +166,16 @@ def read_status(database: Database, name: str | None = None) -> RunStatus:
         seconds_left=_seconds_left(phases, per_minute),
         superseded=int(superseded),
         limit=run.sample_limit,
+        waits_for=(*stranded, *_reviews(run.name, phases)),
     )
+
+
+def with_cut_loops(database: Database, status: RunStatus) -> RunStatus:
+    """The same status with what cutting loops has spared: counting it takes too long for a view that looks every
+    second. Raises DatabaseDown."""
+    run = find_run(database, status.run)
+    assert run.id is not None
+    return replace(status, cut_loops=count_cut_loops(database, run.id))
 
 
 def list_runs(database: Database) -> list[Run]:
@@ -143,6 +189,14 @@ def read_workers(database: Database, *, all_of_them: bool = False) -> list[Worke
     with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
         now = float(connection.execute(text(f"SELECT {database.now}")).scalar_one())
         return _workers(session, now, all_of_them=all_of_them)
+
+
+def _reviews(run: str, phases: Sequence[PhaseStatus]) -> Iterator[str]:
+    """What each phase that is not trained yet asks of people."""
+    for phase in phases:
+        if phase.in_review and phase.state in UNTRAINED:
+            answers = "1 answer waits" if phase.in_review == 1 else f"{phase.in_review:,} answers wait"
+            yield f"phase {phase.name}: {answers} for review: lemfarm review {run} --phase {phase.name}"
 
 
 def _model_name(model: Mapping[str, Any]) -> str:
@@ -159,7 +213,7 @@ def _phases(session: Session, connection: Connection, run_id: int) -> list[Phase
 
 def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatus:
     quota = phase.config["quota"]
-    stage = session.exec(select(TrainingStage).where(TrainingStage.phase_id == phase.id)).one_or_none()
+    stage, decision = newest_stage(session, phase.id), newest_decision(session, phase.id)
     assert phase.id is not None
     counts, cells = _counts(connection, phase.id), cell_candidates(connection, phase.id)
     return PhaseStatus(
@@ -168,6 +222,8 @@ def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatu
         wanted=quota["accepted"],
         counted=_counted(cells, quota.get("at_most_per_probe")),
         training=stage.state if stage else "",
+        attempt=stage.attempt if stage else 0,
+        decision=decision.text if decision else "",
         losses=_losses(session, stage) if stage else (),
         reasons=_reasons(connection, phase.id),
         given_up=given_up_probes(cells),
@@ -180,10 +236,10 @@ def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatu
 def _counts(connection: Connection, phase_id: int | None) -> dict[str, int]:
     rows = connection.execute(
         text(
-            """SELECT state, outcome, count(*) AS n FROM sample
-               WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded GROUP BY state, outcome"""
+            """SELECT state, outcome, count(*) AS n, count(*) FILTER (WHERE reason LIKE :review) AS in_review
+               FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded GROUP BY state, outcome"""
         ),
-        {"phase": phase_id},
+        {"phase": phase_id, "review": f"{WAITS_FOR_REVIEW}%"},
     ).all()
     counts: dict[str, int] = {"planned": 0}
     for row in rows:
@@ -191,6 +247,8 @@ def _counts(connection: Connection, phase_id: int | None) -> dict[str, int]:
         counts[row.state] = counts.get(row.state, 0) + row.n
         if row.state == "done":
             counts[row.outcome] = counts.get(row.outcome, 0) + row.n
+        if row.outcome == "held":
+            counts["in_review"] = row.in_review
     return counts
 
 
@@ -234,6 +292,30 @@ def _evaluation_counts(connection: Connection, run_id: int) -> dict[str, int]:
     return {"planned": sum(counts.values()), "done": counts.get("done", 0), "failed": counts.get("failed", 0)}
 
 
+def _stranded(connection: Connection, database: Database, run: Run) -> tuple[str, ...]:
+    """Adapters that work is waiting for and that nobody at work can have: no worker of their home lives, and they are
+    in no artifact store."""
+    rows = connection.execute(
+        text(
+            f"""SELECT a.id, (SELECT max(w.host) FROM worker w WHERE w.home_id = a.home_id) AS host FROM adapter a
+                WHERE NOT a.in_store AND :state = 'active'
+                AND (EXISTS (SELECT 1 FROM sample s WHERE s.run_id = :run AND s.adapter_id = a.id
+                        AND s.state = 'pending' AND NOT s.superseded)
+                    OR (a.id = :promoted AND EXISTS (SELECT 1 FROM training_stage t
+                        WHERE t.run_id = :run AND t.state = 'waiting')))
+                AND NOT EXISTS (SELECT 1 FROM worker w WHERE w.home_id = a.home_id
+                    AND w.state NOT IN ('stopped', 'died') AND w.last_seen > {database.now} - {ALIVE_SECONDS})
+                ORDER BY a.created, a.id"""
+        ),
+        {"run": run.id, "state": run.state, "promoted": run.promoted},
+    ).all()
+    return tuple(
+        f"adapter {row.id} lies on {row.host or 'a machine that is gone'} alone, and no worker of that home is at "
+        "work: start one there, or give the farm an artifact store (LEMFARM_ARTIFACTS)"
+        for row in rows
+    )
+
+
 def _recent(connection: Connection, database: Database, run: Run) -> tuple[int, float]:
     row = connection.execute(
         text(
@@ -262,9 +344,25 @@ def _workers(session: Session, now: float, *, all_of_them: bool = False) -> list
             tokens_per_second=row.tokens_per_second,
             seen_ago=max(0.0, now - row.last_seen),
             message=row.message,
+            memory=_memory(row.facts),
+            power=PowerState.from_facts(row.facts),
         )
         for row in session.exec(query)
     ]
+
+
+def _memory(facts: Mapping[str, Any]) -> WorkerMemory | None:
+    """None for an engine that holds no model."""
+    if not facts.get("memory_limit"):
+        return None
+    return WorkerMemory(
+        limit=facts["memory_limit"],
+        planned=facts.get("planned_bytes", 0),
+        peak=facts.get("peak_bytes", 0),
+        slots_by_memory=facts.get("slots_by_memory", 0),
+        slots_by_knee=facts.get("slots_by_knee"),
+        shortage=facts.get("shortage", ""),
+    )
 
 
 def _measurement(row: Evaluation) -> dict[str, Any]:

@@ -50,8 +50,13 @@ class Consumption:
         )
         worker.start()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there are queues to leave yet."""
+        return self._consumer is not None
+
     def leave_queues(self) -> None:
-        """Leave the queues to others, as while this worker trains. Done by Celery's own thread, soon."""
+        """Leave the queues to others, as while this worker trains or rests. Done by Celery's own thread, soon."""
         for queue in self.queues:
             self._consumer.call_soon(self._consumer.cancel_task_queue, queue)
 

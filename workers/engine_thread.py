@@ -28,9 +28,13 @@ class _Job:
 
 @dataclass
 class EngineThread:
-    """Feeds the engine as slots come free and resolves the futures of what it finishes."""
+    """Feeds the engine as slots come free and resolves the futures of what it finishes.
+
+    `on_company` hears, before the engine's next step, when more than one sequence is in it, and when no longer.
+    """
 
     engine: Engine
+    on_company: Callable[[bool], None] = lambda _together: None
     _waiting: deque[_Job] = field(default_factory=deque)
     _live: dict[str, _Job] = field(default_factory=dict)
     _cancelled: set[str] = field(default_factory=set)
@@ -38,6 +42,7 @@ class EngineThread:
     _wake: threading.Condition = field(default_factory=threading.Condition)
     _suspended: bool = False
     _stopping: bool = False
+    _together: bool = False
     _thread: threading.Thread | None = None
 
     def start(self) -> EngineFacts:
@@ -66,12 +71,16 @@ class EngineThread:
             self._wake.notify()
 
     def refuse_new(self) -> None:
-        """Admit nothing more and withdraw what waits; what decodes goes on. `suspend` or `resume` follows."""
+        """Admit nothing more and withdraw what waits; what decodes goes on. `suspend` or `accept_new` follows."""
         with self._wake:
             self._suspended = True
             waiting, self._waiting = list(self._waiting), deque()
         for job in waiting:
             job.future.set_exception(Withdrawn(job.request.sample_id))
+
+    def accept_new(self) -> None:
+        """Undo `refuse_new`."""
+        self._suspended = False
 
     def suspend(self) -> None:
         """Withdraw everything and free the model's memory, for a training. Blocks until done."""
@@ -114,6 +123,7 @@ class EngineThread:
                 self._obey()
                 self._drop_cancelled()
                 self._admit()
+                self._tell_company()
                 self._step()
             except Exception as error:  # an engine that cannot even report must not end the farm
                 log.exception("the engine failed", live=len(self._live))
@@ -172,6 +182,12 @@ class EngineThread:
             if self._waiting[0].before_alone is not None and self._live:
                 return None
             return self._waiting.popleft()
+
+    def _tell_company(self) -> None:
+        together = len(self._live) > 1
+        if together != self._together:
+            self._together = together
+            self.on_company(together)
 
     def _step(self) -> None:
         if not self._live:

@@ -83,6 +83,14 @@ def say(database: Database, worker_id: str, **fields: Any) -> None:
         session.add(worker)
 
 
+def add_facts(database: Database, worker_id: str, **facts: Any) -> None:
+    """Put facts beside those that this worker's row has."""
+    with database.session() as session:
+        worker = session.get_one(Worker, worker_id, with_for_update=True)  # several threads note theirs
+        worker.facts = {**worker.facts, **facts}
+        session.add(worker)
+
+
 def beat(database: Database, worker_id: str, *, in_flight: int, tokens_per_second: float) -> Mapping[str, str]:
     """Say that the worker lives; returns its state and what a person asked of it."""
     with database.write() as connection:

@@ -4,8 +4,9 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,37 @@ from lemfarm.broker import generate_queue, make_app, train_queue
 from lemfarm.config import RunConfig, config_from_data
 from lemfarm.connections import resolve
 from lemfarm.database import Database, open_database
+from lemfarm.engine_record import EngineRecord, Shortage, describe, model_name
 from lemfarm.engines import open_engine
+from lemfarm.engines.base import EngineFacts
 from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, VersionError
+from lemfarm.estimates import longest_sample
 from lemfarm.home import Home, open_home
 from lemfarm.journal import write_to_stderr
 from lemfarm.ledger import Ledger
-from lemfarm.local_workers import NAME_VARIABLE, RUN_VARIABLE, take_name
+from lemfarm.local_workers import NAME_VARIABLE, RUN_VARIABLE, WorkerPlace, take_name
+from lemfarm.manners import Manners
 from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, RunState, WorkerState
 from lemfarm.supervisor import orphaned
+from lemfarm.training.artifacts import ArtifactStore, open_store
+from lemfarm.workforce import DRAIN
 from producer.watch import Watcher
+from workers.artifacts import Adapters
+from workers.awake import KeepAwake
 from workers.consumption import Consumption, hear_signals
 from workers.engine_thread import EngineThread
-from workers.host import Identity, new_identity, register, say
+from workers.host import Identity, add_facts, beat, new_identity, register, say
 from workers.keeper import Keeper, TokenRate
 from workers.leases import Leases
 from workers.library import Library
+from workers.rest import Rest, Watch
 from workers.sample import SampleRunner
 from workers.shutdown import RELOAD, Shutdown
 from workers.spool import Spool
 from workers.tasks import register_tasks
 from workers.train import TrainRunner
+from workers.vitals import VitalsFile, new_vitals, note_death, session_of
 
 log = structlog.get_logger()
 SLOTS_VARIABLE = "LEMFARM_SLOTS"
@@ -92,9 +103,12 @@ class _Process:
     def __init__(self, settings: Settings, home: Home, shutdown: Shutdown) -> None:
         self.settings, self.home, self.shutdown = settings, home, shutdown
         self.connections = resolve(home, environ=os.environ)
+        self.manners = Manners.read(os.environ)
+        self.watch = Watch(self.manners)
         self.database: Database
         self.consumption: Consumption
         self.who: Identity
+        self.usual_message = ""
 
     def run(self) -> int:
         if self.connections.broker is None:
@@ -105,38 +119,74 @@ class _Process:
         take_name(self.home, self.settings.name)
         self.database = self._insist(lambda: open_database(self.connections.database))
         self.who = new_identity(self.settings.name, self.home.identity)
+        note_death(self.home, WorkerPlace(self.home, self.who.name), self.who.boot_id)
         self._insist(lambda: register(self.database, self.who))
         config = self._wait_for_run()
         if config is None:
-            say(self.database, self.who.id, state=WorkerState.STOPPED)
+            say(self.database, self.who.id, state=WorkerState.STOPPED, message="")
             return 0
         try:
             found = self._find_model(config)
-            engine = EngineThread(
-                open_engine(config.model, folder=found.folder if found else None, slots=self.settings.slots)
-            )
+            record = EngineRecord.of(self.home, model_name(found.folder if found else None, config.model.path))
+            shortage = record.read().shortage(asked=self.settings.slots, session=session_of(os.environ))
+            engine = self._open_engine(config, found, record, shortage)
             facts = engine.start()
         except LemfarmError as error:
             say(self.database, self.who.id, state=WorkerState.REFUSED, message=str(error))
             raise
         log.info("model loaded", model=config.model.path, slots=facts.slots, details=facts.details)
+        self._say_ready(facts, shortage)
+        vitals = self._open_vitals(engine, facts, record)
+        try:
+            self._serve(config, found, engine, facts.slots, vitals)
+        finally:
+            engine.stop()
+            vitals.close()
+        return self.shutdown.exit_code
+
+    def _open_engine(
+        self, config: RunConfig, found: FoundModel | None, record: EngineRecord, shortage: Shortage | None
+    ) -> EngineThread:
+        engine = open_engine(
+            config.model,
+            folder=found.folder if found else None,
+            slots=self.settings.slots,
+            at_most=shortage.left if shortage else None,
+            tokens_per_sample=longest_sample(config),
+            record=record,
+        )
+        return EngineThread(engine)
+
+    def _say_ready(self, facts: EngineFacts, shortage: Shortage | None) -> None:
         shown = {"engine": facts.engine, "versions": facts.versions, "weights_bytes": facts.weights_bytes}
         shown |= {"bytes_per_sample": facts.bytes_per_sample, "context_tokens": facts.context_tokens, **facts.details}
+        limited = describe(shortage) if shortage and facts.slots == shortage.left else ""
+        self.usual_message = limited or _canary_says(facts)
         say(
             self.database,
             self.who.id,
             state=WorkerState.READY,
             slots=facts.slots,
             model_key=self.model_key,
-            facts=shown,
+            facts=shown | {"shortage": limited},
+            message=self.usual_message,
         )
-        try:
-            self._serve(config, found, engine, facts.slots)
-        finally:
-            engine.stop()
-        return self.shutdown.exit_code
 
-    def _serve(self, config: RunConfig, found: FoundModel | None, engine: EngineThread, slots: int) -> None:
+    def _open_vitals(self, engine: EngineThread, facts: EngineFacts, record: EngineRecord) -> VitalsFile:
+        def remember(peak: int) -> None:
+            record.note_peak(peak, facts.slots)
+            add_facts(self.database, self.who.id, peak_bytes=peak)
+
+        limit = int(facts.details.get("memory_limit", 0))
+        now = new_vitals(self.who.id, self.who.boot_id, record.model, facts.slots, limit)
+        vitals = VitalsFile(WorkerPlace(self.home, self.who.name), now, remember)
+        engine.on_company = vitals.company
+        vitals.open()
+        return vitals
+
+    def _serve(
+        self, config: RunConfig, found: FoundModel | None, engine: EngineThread, slots: int, vitals: VitalsFile
+    ) -> None:
         lease = config.farm.lease_seconds
         app = make_app(str(self.connections.broker))
         queues = [generate_queue(self.model_key), generate_queue(self.model_key, self.who.home_id)]
@@ -145,23 +195,34 @@ class _Process:
             app, f"{self.who.name}@{self.who.host}", queues, 2 * slots, self.shutdown, self.settings.grace_seconds
         )
         ledger, leases, rate = Ledger(self.database), Leases(), TokenRate()
+        adapters = Adapters(self.database, self.home, self._store(config))
         spool = Spool(self.home.spool, self.who.id)
+        rest = Rest(
+            self.who.id, self.database, self.watch, KeepAwake(self.manners.caffeinate and sys.platform == "darwin"),
+            engine, leases, consumption, threading.Lock(), self.shutdown,
+            has_run=lambda: self._active_run(model_key=self.model_key, states=[RunState.ACTIVE]) is not None,
+            start_again=self._start_again,
+            usual_message=self.usual_message,
+        )  # fmt: skip
         samples = SampleRunner(
             self.who.id,
             ledger,
-            Library(self.database, self.home),
+            Library(self.database, self.home, adapters),
             engine,
             spool,
             leases,
             self.shutdown,
             lease,
             rate.add,
+            rest.may_claim,
         )
         training = TrainRunner(
             self.who.id, self.database, self.home, engine, found, self.shutdown, lease,
             stop_consuming=consumption.leave_queues,
             start_consuming=consumption.return_to_queues,
             start_again=self._start_again,
+            adapters=adapters,
+            taken=rest.taken,
         )  # fmt: skip
         register_tasks(app, samples.run, lambda stage: training.run(int(stage)))
         keeper = Keeper(
@@ -169,20 +230,29 @@ class _Process:
             renew_training=training.renew,
             is_wanted=self._is_wanted,
             on_drain=self._drain,
+            watch_memory=lambda: vitals.look(engine.engine.peak_bytes),
         )  # fmt: skip
         watcher = Watcher(self.database, app, owner=self.who.id, home=self.home)
         keeper.start()
+        rest.start()
         watching = threading.Thread(target=watcher.run_until, args=(self.shutdown.wait,), name="watcher", daemon=True)
         watching.start()
+        threading.Thread(target=adapters.share_own, name="share adapters", daemon=True).start()
         try:
             consumption.run()
         finally:
             self.shutdown.begin(0.0)
             keeper.close()
             watching.join(timeout=10)
+            rest.close()
             spool.close()
-            say(self.database, self.who.id, state=WorkerState.STOPPED, in_flight=0)
+            say(self.database, self.who.id, state=WorkerState.STOPPED, in_flight=0, message=self.usual_message)
             log.info("worker ended", code=self.shutdown.exit_code)
+
+    def _store(self, config: RunConfig) -> ArtifactStore | None:
+        """Where adapters travel: as this machine was told, else as the run says."""
+        place = self.connections.artifacts or config.farm.artifacts
+        return open_store(place, self.connections.artifacts_token) if place else None
 
     def _drain(self) -> None:
         """Finish what is in hand, however long it takes, and end."""
@@ -210,25 +280,42 @@ class _Process:
         return False
 
     def _wait_for_run(self) -> RunConfig | None:
-        told = False
+        """The run to serve, once there is one and this machine may work; None when asked to end before that."""
+        said = ""
         while not self.shutdown.asked:
-            run = self._insist(self._active_run)
+            reason = self.watch.reason_to_rest
+            run = None if reason else self._insist(self._active_run)
+            waits_for = reason or ("" if run else "a run to be started")
+            if waits_for != said:
+                self._insist(partial(self._say_waiting, waits_for, reason))
+                said = waits_for
             if run is not None:
                 _require_same_version(run)
                 self.model_key = run.model_key
                 return config_from_data(run.config)
-            if not told:
-                log.info("waiting for a run to be started")
-                told = True
-            self.shutdown.wait(LOOK_SECONDS)
+            self._insist(self._stand_by)
         return None
 
-    def _active_run(self, model_key: str | None = None) -> Run | None:
-        query = (
-            select(Run)
-            .where(col(Run.state).in_([RunState.ACTIVE, RunState.PAUSED]))
-            .order_by(col(Run.activated).desc())
-        )
+    def _say_waiting(self, waits_for: str, reason_to_rest: str) -> None:
+        if reason_to_rest:
+            log.info("resting", reason=reason_to_rest)
+        elif waits_for:
+            log.info(f"waiting for {waits_for}")
+        state = WorkerState.RESTING if reason_to_rest else WorkerState.STARTING
+        facts = {"power": asdict(self.watch.power)}
+        say(self.database, self.who.id, state=state, message=reason_to_rest, facts=facts)
+
+    def _stand_by(self) -> None:
+        """Stay in the list of those alive, hear whether to drain, and look again a little later."""
+        said = beat(self.database, self.who.id, in_flight=0, tokens_per_second=0.0)
+        if said["command"] == DRAIN:
+            self.shutdown.begin(0.0)
+        self.shutdown.wait(LOOK_SECONDS)
+
+    def _active_run(
+        self, model_key: str | None = None, states: Sequence[RunState] = (RunState.ACTIVE, RunState.PAUSED)
+    ) -> Run | None:
+        query = select(Run).where(col(Run.state).in_(states)).order_by(col(Run.activated).desc())
         if self.settings.run:
             query = query.where(Run.name == self.settings.run)
         if model_key:
@@ -264,6 +351,12 @@ class _Process:
                 log.warning("waiting for the database", error=str(error))
                 if self.shutdown.wait(LOOK_SECONDS):
                     raise
+
+
+def _canary_says(facts: EngineFacts) -> str:
+    """What people should know of how the engine batches; nothing where all is well."""
+    says = str(facts.details.get("canary", {}).get("says", ""))
+    return f"one slot: {says}" if "one_slot_because" in facts.details else says
 
 
 def _require_same_version(run: Run) -> None:

@@ -5,38 +5,39 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 from sqlmodel import Session
 
-from lemfarm.candidates import cell_candidates
+from lemfarm import display
 from lemfarm.config import PhaseConfig, RunConfig, config_from_data
-from lemfarm.curation.dataset import split, write_dataset
+from lemfarm.curation.training_set import freeze_training_set
 from lemfarm.database import Database
 from lemfarm.errors import InputError, LemfarmError, ModelError, Unavailable
 from lemfarm.home import Home
 from lemfarm.models import FoundModel
-from lemfarm.records import Phase, Run, WorkerState
+from lemfarm.records import Phase, Run, TrainingStage, WorkerState
+from lemfarm.training.attempts import with_overrides
 from lemfarm.training.child import TrainingFailed, TrainingStopped, run_lora
-from lemfarm.training.job import LoraJob
+from lemfarm.training.guard import FORECAST
+from lemfarm.training.job import Event, LoraJob
 from lemfarm.training.phases import (
     StageClaim,
     add_loss,
     claim_stage,
     fail_stage,
     finish_stage,
+    note_forecast,
     release_stage,
     renew_stage,
-    training_examples,
 )
+from workers.artifacts import Adapters
 from workers.engine_thread import EngineThread
 from workers.host import say
 from workers.sample import LOOK_SECONDS, HandBack
 from workers.shutdown import Shutdown
 
 log = structlog.get_logger()
-VALID_SHARE = 0.1
 
 
 @dataclass
@@ -53,13 +54,14 @@ class TrainRunner:
     stop_consuming: Callable[[], None]
     start_consuming: Callable[[], None]
     start_again: Callable[[], None]
+    adapters: Adapters
+    taken: threading.Lock = field(default_factory=threading.Lock)  #: held by what has taken the engine from the samples
     _claim: StageClaim | None = None
     _lost: bool = False
-    _busy: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, stage_id: int) -> str:
-        """Do what a train message hints at; returns a word for Flower. Raises HandBack when this worker is to end."""
-        if self.shutdown.asked or not self._busy.acquire(blocking=False):
+        """Do what a train message hints at; returns a word for Flower. Raises HandBack when it ends or rests."""
+        if self.shutdown.asked or not self.taken.acquire(blocking=False):
             raise HandBack(str(stage_id))
         try:
             claim = claim_stage(self.database, stage_id, self.worker_id, self.lease_seconds)
@@ -69,7 +71,7 @@ class TrainRunner:
             return self._train(claim)
         finally:
             self._claim = None
-            self._busy.release()
+            self.taken.release()
 
     def renew(self) -> None:
         """Keep the lease while the trainer works; a lost one stops it."""
@@ -118,24 +120,21 @@ class TrainRunner:
         config, phase, parent = self._read(claim)
         if config.train is None:
             raise InputError(f"run {config.run} has no `train` section")
-        folder = self.home.ensure(self.home.root / "datasets" / config.run / phase.name)
-        rows = training_examples(self.database, claim.phase_id, phase)
-        parts = split(rows, valid_share=VALID_SHARE, batch_size=config.train.batch_size, seed=config.sampling.seed)
-        with self.database.read() as connection:
-            candidates = cell_candidates(connection, claim.phase_id)
-        dataset = write_dataset(parts, folder, candidates)
-        job = self._job(config, phase, folder, dataset.hash, parent)
-        log.info("training begins", run=config.run, phase=phase.name, rows=len(rows), parent=parent)
+        datasets = self.home.ensure(self.home.datasets)
+        frozen = freeze_training_set(self.database, claim.phase_id, config, phase, datasets, self.home.identity)
+        job = self._job(config, phase, frozen.folder, frozen.manifest.hash, parent)
+        if said := display.advice():
+            log.warning("training", said=said)
+        log.info("training begins", run=config.run, phase=phase.name, dataset=frozen.manifest.hash, parent=parent)
         manifest = run_lora(
             job,
             on_event=lambda event: self._note(claim, event),
             should_stop=lambda: self._lost or self.shutdown.hurried,
             log=self.home.ensure(self.home.logs) / f"train-{config.run}-{phase.name}.log",
         )
-        summary = {"hash": dataset.hash, "train": len(dataset.train), "valid": len(dataset.valid)}
-        summary |= {"train_probes": list(dataset.train_probes), "valid_probes": list(dataset.valid_probes)}
-        done = finish_stage(self.database, claim, manifest, self.home.identity, summary)
+        done = finish_stage(self.database, claim, manifest, self.home.identity, frozen.summary)
         log.info("training done", phase=phase.name, adapter=manifest.id, promoted=done)
+        self.adapters.share(manifest.id)
         return "trained" if done else "fenced off"
 
     def _read(self, claim: StageClaim) -> tuple[RunConfig, PhaseConfig, str | None]:
@@ -144,6 +143,9 @@ class TrainRunner:
             name = session.get_one(Phase, claim.phase_id).name
             config = config_from_data(run.config)
             phase = next(phase for phase in config.phases if phase.name == name)
+            overrides = session.get_one(TrainingStage, claim.stage_id).overrides
+            if overrides:
+                phase = phase.model_copy(update={"train": with_overrides(phase, overrides)})
             return config, phase, run.promoted
 
     def _job(
@@ -158,23 +160,31 @@ class TrainRunner:
             dataset_hash=dataset_hash,
             adapters=self.home.ensure(self.home.adapters),
             seed=config.sampling.seed,
-            parent=self.home.adapters / parent.removeprefix("b2:") if parent else None,
+            parent=self.adapters.folder(parent) if parent else None,
             parent_id=parent,
             label=f"{config.run} {phase.name}",
             **phase.train.model_dump(),
             **config.train.model_dump(),
         )
 
-    def _note(self, claim: StageClaim, event: Any) -> None:
+    def _note(self, claim: StageClaim, event: Event) -> None:
         """Put losses into the database; a curve with a gap is better than a training that stops for it."""
-        if event["event"] not in ("train_loss", "valid_loss"):
-            return
-        details = {key: value for key, value in event.items() if key not in ("event", "iteration", "loss")}
-        kind = event["event"].removesuffix("_loss")
         try:
-            add_loss(self.database, claim, kind, event["iteration"], event["loss"], details)
+            self._store(claim, event)
         except Unavailable as error:
             log.warning("a loss point could not be stored", error=str(error))
+
+    def _store(self, claim: StageClaim, event: Event) -> None:
+        kind = event["event"]
+        if kind in ("train_loss", "valid_loss"):
+            details = {key: value for key, value in event.items() if key not in ("event", "iteration", "loss")}
+            add_loss(self.database, claim, kind.removesuffix("_loss"), event["iteration"], event["loss"], details)
+        elif kind == "progress" and event["stage"] == "training":
+            note_forecast(self.database, claim, {key: value for key, value in event.items() if key in FORECAST})
+        elif kind == "warning":
+            log.warning("training", stage=claim.stage_id, said=event["message"])
+        elif kind in ("resumed", "enough"):
+            log.info(f"training {kind}", stage=claim.stage_id, after=event["iteration"])
 
 
 def _reason(error: Exception) -> str:

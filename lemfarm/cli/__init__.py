@@ -7,7 +7,32 @@ import sys
 
 import typer
 
-from lemfarm.cli import config, farm, gates, look, model, probes, run, samples, score, services, worker
+from lemfarm.cli import (
+    artifacts,
+    bench,
+    config,
+    deliver,
+    duplicates,
+    evaluate,
+    export,
+    farm,
+    gates,
+    look,
+    model,
+    moving,
+    notify,
+    probes,
+    promotion,
+    replay,
+    report,
+    review,
+    run,
+    samples,
+    score,
+    services,
+    train,
+    worker,
+)
 from lemfarm.cli.shared import fail
 from lemfarm.errors import LemfarmError
 
@@ -19,7 +44,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verbs in (run, look, farm, score, worker, services):
+for verbs in (
+    run,
+    look,
+    farm,
+    score,
+    worker,
+    services,
+    notify,
+    replay,
+    moving,
+    evaluate,
+    artifacts,
+    deliver,
+    duplicates,
+    export,
+    promotion,
+    report,
+):
     verbs.add_to(app)
 app.add_typer(samples.app, name="samples")
 app.add_typer(worker.workers_app, name="workers")
@@ -28,6 +70,9 @@ app.add_typer(score.scorers_app, name="scorers")
 app.add_typer(probes.app, name="probes")
 app.add_typer(config.app, name="config")
 app.add_typer(model.app, name="model")
+app.add_typer(bench.app, name="bench")
+app.add_typer(train.app, name="train")
+app.add_typer(review.app, name="review")
 
 
 @app.callback(invoke_without_command=True)

@@ -43,12 +43,12 @@ def status(
     from rich.live import Live
 
     from lemfarm.cli.live import measurement_lines, render
-    from lemfarm.status import read_status
+    from lemfarm.status import read_status, with_cut_loops
 
     store = open_farm(home, database, broker).database()
     found = read_status(store, run)
     if as_json:
-        emit("status", status=found)
+        emit("status", status=with_cut_loops(store, found))
         return
     if watch:
         with Live(render(found), console=err(), refresh_per_second=4) as live:
@@ -57,7 +57,7 @@ def status(
                 found = read_status(store, found.run)
                 live.update(render(found))
         return
-    out().print(render(found))
+    out().print(render(with_cut_loops(store, found)))
     for line in measurement_lines(found):
         out().print(line, markup=False, soft_wrap=True)
 

@@ -4,8 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.run import SetOption, overrides
-from lemfarm.cli.shared import ConfigArgument, HomeOption, JsonOption, duration, emit, err, out, show_table, size
+from lemfarm.cli.campaign import SetOption, overrides
+from lemfarm.cli.shared import (
+    ConfigArgument,
+    HomeOption,
+    JsonOption,
+    counted,
+    duration,
+    emit,
+    err,
+    out,
+    show_table,
+    size,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,6 +25,7 @@ if TYPE_CHECKING:
     from lemfarm.logs import Log
     from producer.costs import Costs
     from producer.preview import Outlook, PhasePreview, Preview
+    from producer.training_costs import TrainingCosts
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 
@@ -157,8 +169,13 @@ def _phase_facts(phase: "PhasePreview") -> "Table":
     if phase.give_up_below:
         stops = f"; a probe is given up below a chance of {phase.give_up_below:.0%}"
     rows.append(("quota", f"[bold]{phase.accepted:,}[/] accepted ({phase.enough:,} will do){cap}{stops}"))
+    if phase.reviewed:
+        when = "before it trains" if phase.review_before_training else "at any time"
+        rows.append(("review", f"people look at about [bold]{phase.reviewed:,.0f}[/] answers {when}"))
     if phase.training:
         rows.append(("training", _training_text(phase)))
+    if phase.training_costs:
+        rows.append(("", _training_cost_text(phase.training_costs)))
     return _facts(rows)
 
 
@@ -171,6 +188,17 @@ def _training_text(phase: "PhasePreview") -> str:
         f"{phase.training.updates:,} updates see {phase.training.examples_seen:,} examples: "
         f"{epochs} of {phase.accepted:,}"
     )
+
+
+def _training_cost_text(costs: "TrainingCosts") -> str:
+    from rich.markup import escape
+
+    known = []
+    if costs.seconds is not None:
+        known.append(f"up to {duration(costs.seconds)}")
+    if costs.memory is not None:
+        known.append(f"about {size(costs.memory.needed)} of {size(costs.limit)} of memory")
+    return _figure(f"{', '.join(known)} with rows of {costs.row_tokens:,} tokens", escape(costs.source))
 
 
 def _outlook_table(phase: "PhasePreview") -> "Table":
@@ -199,11 +227,11 @@ def _outlook_row(phase: "PhasePreview", outlook: "Outlook") -> list[str]:
 def _evaluation_facts(seen: "Preview") -> "Table":
     found = seen.evaluation
     assert found is not None
-    who = "the base model and the trained one" if found.asks_adapter else "the base model"
+    who = f"the base model and {counted(found.adapters, 'adapter')}" if found.adapters else "the base model"
     how = ", greedy" if found.greedy else ""
     conditions = ", ".join(found.conditions)
     rows = [
-        ("held out", f"{found.probes} probes, {found.texts} texts"),
+        ("measured", f"{found.probes} probes, {found.texts} texts; {found.held_out} probes are held out"),
         ("asked", f"{who}, each as: {conditions} = [bold]{found.rows:,}[/] answers"),
         ("scorer", f"{found.scorer}{how}"),
     ]
@@ -220,6 +248,8 @@ def _cost_facts(costs: "Costs") -> "Table":
     if costs.memory is not None:
         text = f"{size(costs.memory.needed)} of {size(costs.memory.limit)}, {costs.memory.slots} samples at once"
         rows.append(("memory", _figure(text, escape(costs.sources["memory"]))))
+    if costs.measured:
+        rows.append(("measured", escape("\n".join(costs.measured))))
     text = f"up to {size(costs.disk)}, {size(costs.disk_free)} free"
     rows.append(("disk", _figure(text, costs.sources["disk"])))
     return _facts(rows)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.run import ModelOption, mapping
+from lemfarm.cli.artifacts import checked_token
+from lemfarm.cli.campaign import ModelOption, model_folders
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
     HomeOption,
     JsonOption,
+    counted,
     emit,
     err,
     open_farm,
@@ -88,9 +90,19 @@ def join(
         str | None,
         typer.Option("--broker", help="URL of the farm's Valkey or Redis; else LEMFARM_BROKER, else it is asked for."),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            "--artifacts",
+            metavar="FOLDER|URL",
+            help="Where adapters travel: a shared folder, or the address of `lemfarm artifacts`, whose token is taken "
+            "from LEMFARM_ARTIFACTS_TOKEN or asked for.",
+            show_default=False,
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Make this machine part of a farm: keep both URLs in a file that only you can read, once both services answer."""
+    """Make this machine part of a farm: keep its URLs in a file that only you can read, once its services answer."""
     from lemfarm.connections import BROKER_VARIABLE, DATABASE_VARIABLE, redacted
     from lemfarm.home import open_home
     from lemfarm.up import join as join_farm
@@ -99,11 +111,15 @@ def join(
         open_home(home),
         database=database or _from_outside(DATABASE_VARIABLE, "database"),
         broker=broker or _from_outside(BROKER_VARIABLE, "broker"),
+        artifacts=artifacts,
+        artifacts_token=checked_token(artifacts),
     )
     console = out()
     console.print(f"[green]ok[/] database  {redacted(joined.connections.database)}", soft_wrap=True)
     console.print(f"[green]ok[/] broker    {redacted(str(joined.connections.broker))}", soft_wrap=True)
-    console.print(f"Joined: {joined.file} keeps both URLs, readable by you only.", soft_wrap=True)
+    if artifacts:
+        console.print(f"[green]ok[/] artifacts {artifacts}", soft_wrap=True)
+    console.print(f"Joined: {joined.file} keeps them, readable by you only.", soft_wrap=True)
     if joined.schema != "current":
         err().print("[yellow]note[/] the database has no current tables yet: `lemfarm up` on the head node makes them")
     err().print("[dim]Next: `lemfarm doctor`, then `lemfarm worker`.[/]")
@@ -134,6 +150,10 @@ def doctor(
         Path | None, typer.Argument(metavar="CONFIG", help="A run file, to check its model.", show_default=False)
     ] = None,
     model: ModelOption = None,
+    forget_limits: Annotated[
+        bool,
+        typer.Option("--forget-limits", help="First forget where memory ran short: workers try all their slots again."),
+    ] = False,
     home: HomeOption = None,
     database: DatabaseOption = None,
     broker: BrokerOption = None,
@@ -142,11 +162,15 @@ def doctor(
     """Look at everything a farm stands on and say how to fix what is wrong; exit 1 if anything is bad."""
     from lemfarm.config import load_config
     from lemfarm.doctor import diagnose, worst
+    from lemfarm.engine_record import forget_shortages
 
     farm = open_farm(home, database, broker)
     settings = load_config(config) if config else None
+    if forget_limits:
+        forgotten = forget_shortages(farm.home)
+        err().print(f"forgot the limits of {counted(forgotten, 'model')}" if forgotten else "no limits had been learnt")
     with err().status("looking"):
-        findings = diagnose(farm.home, farm.connections, settings, models=mapping(model))
+        findings = diagnose(farm.home, farm.connections, settings, models=model_folders(model))
     if as_json:
         emit("doctor", worst=worst(findings), findings=findings)
     else:

@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lemfarm.errors import LemfarmError
+from lemfarm.evaluation.comparison import BASELINE, NOTICEABLE
 from lemfarm.evaluation.statistics import Interval, mean, paired_difference
 from lemfarm.scorers import get_scorer, scorer_for
 from lemfarm.scoring.chunk_scores import score_answer
 from lemfarm.scoring.files import PROBLEMS_KEPT, Progress
 from lemfarm.scoring.lines import Line, check_inputs, read_chunks, total_bytes
-from lemfarm.scoring.records import BASELINE, Answered, BadLine, Record, number_of, read_record
+from lemfarm.scoring.records import Answered, BadLine, Record, number_of, read_record
 
 RECORDED_KEY = "lek_score"
 """Where a condition of an A/B record has its score."""
-
-NOTICEABLE = 0.5
-"""A probe whose score changes by more than this is improved or regressed, in the files' own summaries too."""
 
 _SAME = 0.005  #: recorded scores have two decimals
 _COUNTS_KEY, _LATER_COUNT = "heuristic", "nuance"

@@ -17,9 +17,6 @@ from lemfarm.scorers import EXPECTED_KEY
 SCORES_KEY = "scores"
 """Where a record holds its scores: `{scorer: {value, version, signals}}`."""
 
-BASELINE = "baseline"
-"""The condition of A/B records that the others are compared with."""
-
 _SUMMARY = "summary"
 _NAMES = ("id", "probe_id", "seed_id")
 _CATEGORIES = ("category", "domain", "benchmark")

@@ -46,15 +46,29 @@ NOT_RUN: Mapping[str, str] = {
     "lemfarm doctor configs/lek-27b.yaml": ONLINE,
     "lemfarm try configs/lek-27b.yaml --probes 5": ON_A_MAC,
     "lemfarm run configs/lek-27b.yaml --detach": ON_A_MAC,
-    "caffeinate -is -w PROCESS": "macOS's own",
     "lemfarm run configs/lek-27b.yaml": ON_A_MAC,
-    "caffeinate -is lemfarm worker": ON_A_MAC,
+    "lemfarm worker": ON_A_MAC,
+    "lemfarm worker --hours 22:00-07:30": ON_A_MAC,
+    'lemfarm worker --hours "mon-fri 22:00-07:00, sat-sun"': ON_A_MAC,
+    "lemfarm worker --on-battery pause": ON_A_MAC,
+    'lemfarm worker install --hours "mon-fri 22:00-07:00, sat-sun" --on-battery pause': ON_A_MAC,
     "docker compose up --detach --wait": SEVERAL,
     "lemfarm join": SEVERAL,
     "lemfarm run configs/lek-27b.yaml --workers 0 --detach": SEVERAL,
     "lemfarm status lek-27b --watch": NEEDS_A_RUN,
     "lemfarm status lek-27b": NEEDS_A_RUN,
+    "lemfarm review lek-27b --phase 0-baseline-lock": NEEDS_A_RUN,
+    "lemfarm review lek-27b --reviewer ann": NEEDS_A_RUN,
+    "lemfarm review lek-27b --reviewer bob --second": NEEDS_A_RUN,
+    "lemfarm review agreement lek-27b": NEEDS_A_RUN,
+    "lemfarm review lek-27b --reviewer eve --settle": NEEDS_A_RUN,
+    "lemfarm review export lek-27b --format label-studio --out tasks.json": NEEDS_A_RUN,
+    "lemfarm review import lek-27b annotated.json": NEEDS_A_RUN,
     "lemfarm train lek-27b": NEEDS_A_RUN,
+    'lemfarm promote lek-27b --note "reads better than its score"': NEEDS_A_RUN,
+    "lemfarm reject lek-27b": NEEDS_A_RUN,
+    "lemfarm rollback lek-27b --to 1-deep-axiom": NEEDS_A_RUN,
+    "lemfarm train lek-27b --phase 2 --retry --learning-rate 4e-6": NEEDS_A_RUN,
     "lemfarm verify lek-27b": NEEDS_A_RUN,
     "lemfarm samples list --outcome rejected --phase 1-deep-axiom": NEEDS_A_RUN,
     "lemfarm samples show 3f9a": "an id of nobody's; shown ids are tried below",
@@ -67,6 +81,12 @@ NOT_RUN: Mapping[str, str] = {
     "lemfarm probes rephrase my-probes-rephrased.jsonl --config configs/lek-27b.yaml --out my-probes-second.jsonl": (
         ON_A_MAC
     ),
+    "lemfarm replay 1cc6a0e8": "an id of nobody's; tests/unit/workers/test_replay.py covers it",
+    "lemfarm replay 1cc6a0e8 --strict": "an id of nobody's; tests/unit/workers/test_replay.py covers it",
+    "lemfarm move": SEVERAL,
+    "lemfarm move --to home": SEVERAL,
+    "lemfarm backup farm.tar.gz": YOUR_FILES,
+    "lemfarm restore farm.tar.gz --home my-farm": YOUR_FILES,
     "lemfarm workers drain mac-2": CHANGES_A_RUN,
     "lemfarm workers forget mac-3": CHANGES_A_RUN,
     "lemfarm requeue --failed": CHANGES_A_RUN,
@@ -167,9 +187,16 @@ def test_reasons_for_not_running_belong_to_commands_that_are_there() -> None:
 
 
 def resolve(line: str) -> tuple[Any, list[str]]:
-    """The command that a line names, and the words after its name. Fails where there is no such command."""
+    """The command that a line names, and the words after its name. Fails where there is no such command. A group
+    that works alone (`lemfarm worker`) is a command where none of its own follows; one with a default command
+    (`lemfarm train`) is that one there."""
     command, words = get_command(app), line.split()[1:]
     while hasattr(command, "commands"):
+        if command.invoke_without_command and not words:
+            return command, words
+        default = getattr(command, "default_command", None)
+        if default and (not words or words[0].rstrip(",") not in command.commands):
+            return command.commands[default], words
         assert words, f"`{line}` names a group, not a command"
         name = words.pop(0).rstrip(",")
         if name.startswith("-") or name == "COMMAND":

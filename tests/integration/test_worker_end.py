@@ -29,7 +29,8 @@ def messages(farm: Farm) -> set[str]:
     with open_client(farm.broker.admin_url) as admin:
         waiting = admin.lrange(generate_queue("simulated"), 0, -1)
         assert admin.hlen("unacked") == 0, "no message is still in a worker's hands"
-    return {json.loads(message)["headers"]["argsrepr"] for message in waiting}
+    shown = [json.loads(message)["headers"]["argsrepr"] for message in waiting]
+    return {words.rpartition("(")[2].removesuffix(")") for words in shown}
 
 
 def state_of(farm: Farm, worker: WorkerProcess) -> str:

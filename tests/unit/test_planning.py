@@ -207,7 +207,7 @@ def test_pass_rates_are_probabilities(cells: list[Cell]) -> None:
 
 def test_expected_accepted_stops_at_the_cap() -> None:
     cells = [Cell("P0", 0, 10, in_flight=10, accepted=3, rejected=1)]
-    assert expected_accepted(cells) == pytest.approx(20 * (10 * TYPICAL_RATE + 3) / 14)
+    assert expected_accepted(cells) == pytest.approx(20 * (7 * TYPICAL_RATE + 3) / 11)
     assert expected_accepted(cells, at_most_per_probe=5) == 2
     assert expected_accepted([], at_most_per_probe=5) == 0
 

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
 
 from lemfarm.engines.base import FinishReason
 from lemfarm.errors import NotFound
-from lemfarm.records import Purpose
-from lemfarm.status import PhaseStatus, find_run, list_runs, read_status, read_workers
+from lemfarm.records import Purpose, Worker
+from lemfarm.status import PhaseStatus, WorkerMemory, find_run, list_runs, read_status, read_workers
 from producer.evaluation import measure
 from tests.ground import RUN_FILE, SHORT_ANSWER, Ground
+from workers.host import add_facts
 
-EVALUATE = "evaluate: {probes: other.jsonl, held_out: 0.5, scorer: v2, conditions: {bare: null}}\n"
+EVALUATE = "evaluate: {probes: other.jsonl, held_out: 0.5, trained: 0.0, scorer: v2, conditions: {bare: null}}\n"
 
 
 @pytest.fixture
@@ -125,8 +127,8 @@ def test_evaluation_is_counted_apart_and_measurements_are_shown(ground: Ground) 
     measure(ground.database, ground.run_id, "v2")
     status = read_status(ground.database)
     assert status.evaluation["done"] == 1
-    (measured,) = status.measurements
-    assert (measured["model"], measured["condition"], measured["probes"]) == ("base", "bare", 1)
+    found = {(row["model"], row["condition"], row["split"], row["probes"]) for row in status.measurements}
+    assert found == {("base", "bare", "held_out", 1), ("base", "bare", "all", 1)}
 
 
 def test_the_pace_is_that_of_the_last_minutes_and_time_left_follows_from_it(ground: Ground) -> None:
@@ -162,6 +164,22 @@ def test_workers_that_live_and_those_that_are_gone(ground: Ground) -> None:
     ground.execute("UPDATE worker SET state = 'stopped'")
     assert read_workers(ground.database) == []
     assert [one.state for one in read_workers(ground.database, all_of_them=True)] == ["stopped"]
+
+
+def test_what_a_worker_planned_to_hold_stands_beside_what_it_held(ground: Ground) -> None:
+    ground.plan()
+    ground.execute(f"UPDATE worker SET last_seen = {ground.database.now}, state = 'ready'")
+    assert read_status(ground.database).workers[0].memory is None, "an engine that holds no model"
+    facts = {"memory_limit": 100, "planned_bytes": 70, "slots_by_memory": 16, "slots_by_knee": 8, "shortage": ""}
+    with ground.database.session() as session:
+        for row in session.exec(select(Worker)):
+            row.facts = facts
+    memory = read_status(ground.database).workers[0].memory
+    assert memory == WorkerMemory(limit=100, planned=70, peak=0, slots_by_memory=16, slots_by_knee=8, shortage="")
+    add_facts(ground.database, "w", peak_bytes=65)
+    memory = read_workers(ground.database)[0].memory
+    assert memory is not None
+    assert (memory.planned, memory.peak) == (70, 65)
 
 
 def test_a_worker_that_refused_is_shown_with_its_reason(ground: Ground) -> None:

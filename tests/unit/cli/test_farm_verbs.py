@@ -1,10 +1,12 @@
 """`status`, `pause`, `resume`, `cancel`, `requeue`, `verify`: what they say, and how they end."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from lemfarm.engines.base import FinishReason
 from tests.command import Ran, lemfarm
 from tests.ground import SHORT_ANSWER, Ground
 
@@ -48,6 +50,19 @@ def test_status_for_programs_is_one_object(ground: Ground, say: Say) -> None:
     assert status["workers"][0]["name"] == "w"
 
 
+def test_status_says_which_worker_is_on_battery_hot_or_rests(ground: Ground, say: Say) -> None:
+    def with_power(source: str, heat: str) -> str:
+        facts = {"power": {"source": source, "percent": 63, "heat": heat, "speed_limit": None}}
+        ground.execute("UPDATE worker SET facts = :facts", facts=json.dumps(facts))
+        return " ".join(say("status").out.split())
+
+    assert "mains" not in with_power("mains", "nominal"), "that is nothing to speak of"
+    assert "ready, battery 63 %" in with_power("battery", "nominal")
+    assert "ready, heat heavy" in with_power("mains", "heavy")
+    ground.execute("UPDATE worker SET state = 'resting', message = 'outside its hours: goes on Fri 22:00'")
+    assert "outside its hours: goes on" in with_power("battery", "heavy")
+
+
 def test_status_names_the_probes_that_were_given_up(ground: Ground, say: Say) -> None:
     assert "gave up" not in say("status").out
     ground.finish(ground.ids("probe.name = 'P1'")[:1])
@@ -57,6 +72,15 @@ def test_status_names_the_probes_that_were_given_up(ground: Ground, say: Say) ->
     phase = say("status", "--json").data["status"]["phases"][0]
     assert (phase["given_up"], phase["candidates_per_accepted"]) == (["P1"], 3.0)
     assert sum(cell["given_up"] for cell in phase["cells"]) == 5
+
+
+def test_status_says_what_cutting_loops_has_spared(ground: Ground, say: Say) -> None:
+    assert "repetition" not in say("status").out
+    ground.finish(ground.ids()[:1], reason=FinishReason.REPETITION)
+    cut = say("status", "--json").data["status"]["cut_loops"]
+    assert cut["answers"] == 1
+    assert cut["tokens_spared"] > 0
+    assert f"1 answer ended as repetition, which spared up to {cut['tokens_spared']:,} tokens" in say("status").out
 
 
 def test_status_tells_why_a_run_ended(ground: Ground, say: Say) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lemfarm.cli.look import duration, size
+from lemfarm.engine_record import EngineRecord, model_name
 from lemfarm.home import Home
 from lemfarm.machine import MachineFacts
 from producer.preview import Preview, preview
@@ -24,7 +25,6 @@ MAC = MachineFacts(
     cores=28,
     memory=96 * GIB,
     memory_free=60 * GIB,
-    power="mains",
     boot_id="b",
 )
 HUB = GOOD.replace("{engine: simulated}", "{engine: mlx, path: nobody/nothing-SIZE-it-4bit}")
@@ -85,7 +85,7 @@ def test_evaluation_counts_answers_of_both_models_under_all_conditions(folder: P
 def test_without_training_only_the_base_model_is_measured(folder: Path) -> None:
     found = seen(folder, phases__0__train="null").evaluation
     assert found is not None
-    assert (found.asks_adapter, found.rows) == (False, 2)
+    assert (found.adapters, found.rows) == (0, 2)
 
 
 def test_without_an_evaluation_nothing_is_measured(folder: Path) -> None:
@@ -121,6 +121,17 @@ def test_a_model_that_is_here_gives_memory_slots_and_adapters(folder: Path) -> N
     assert str(SHIPPED.parent / "demo" / "model") in found.sources["memory"]
     assert "adapters" in found.sources["disk"]
     assert all("memory" not in text for text in found.missing)
+
+
+def test_what_workers_measured_is_shown_beside_the_estimate(folder: Path) -> None:
+    config, home = load_demo(), Home(folder / "home")
+    record = EngineRecord.of(home, model_name(SHIPPED.parent / "demo" / "model", ""))
+    record.note_peak(3 * GIB, slots=16)
+    record.note_shortage(16, "a worker was aborted")
+    measured = preview(config, home, machine=MAC).costs.measured
+    assert measured[0] == "measured peak 3.0 GiB with 16 slots"
+    assert "8 slots instead of 16" in measured[1]
+    assert preview(config, Home(folder / "none"), machine=MAC).costs.measured == ()
 
 
 def test_a_machine_that_is_too_small_is_warned_of(folder: Path) -> None:

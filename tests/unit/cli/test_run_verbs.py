@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lemfarm.cli import run as verbs
+from lemfarm.cli.campaign import GRACE_SECONDS, HURRY_SECONDS, overrides
 from lemfarm.errors import BrokerDown, InputError
+from lemfarm.report import WrittenReport, read_report, write_report
 from lemfarm.status import read_status
 from producer import campaign as module
 from producer.plan import PlanResult, apply_plan
@@ -45,6 +46,9 @@ class FakeCampaign:
         self.ground.look()
         self.ground.look()
         yield read_status(self.ground.database, "tiny")
+
+    def write_report(self) -> WrittenReport:
+        return write_report(read_report(self.database, "tiny"), self.ground.home)
 
     def close(self, grace_seconds: float) -> None:
         self.closed.append(grace_seconds)
@@ -96,7 +100,7 @@ def test_a_run_that_ends_well_is_summed_up(ground: Ground, farm: FakeCampaign, s
     assert "tiny active: first open 0/10 accepted, 0/24 done" in ran.err
     assert "run tiny is done" in ran.out
     assert "first: 10 accepted, 100% of the judged ones (1.0 candidates each); 10 generated, 14 not needed" in ran.out
-    assert farm.closed == [verbs.GRACE_SECONDS + 10]
+    assert farm.closed == [GRACE_SECONDS + 10]
 
 
 def test_the_options_reach_the_campaign(ground: Ground, farm: FakeCampaign, say: Say) -> None:
@@ -143,6 +147,17 @@ def test_a_summary_for_programs(ground: Ground, farm: FakeCampaign, say: Say) ->
     farm.work = finish_ten
     data = say("run", ground.folder / "run.yaml", "--json").data
     assert (data["kind"], data["status"]["state"]) == ("run", "done")
+    assert data["report"] == str(ground.home.reports / "tiny.html")
+
+
+def test_the_report_of_an_ended_run_is_there_and_its_place_is_told(
+    ground: Ground, farm: FakeCampaign, say: Say
+) -> None:  # fmt: skip
+    farm.work = finish_ten
+    ran = say("run", ground.folder / "run.yaml")
+    page = ground.home.reports / "tiny.html"
+    assert f"report {page}" in ran.out
+    assert "Report of run tiny" in page.read_text() and page.with_suffix(".md").exists()
 
 
 def test_ctrl_c_closes_with_grace_and_twice_in_a_hurry(ground: Ground, farm: FakeCampaign, say: Say) -> None:
@@ -152,7 +167,7 @@ def test_ctrl_c_closes_with_grace_and_twice_in_a_hurry(ground: Ground, farm: Fak
     farm.work = interrupt
     ran = say("run", ground.folder / "run.yaml")
     assert (ran.code, "Run the same command to go on" in ran.err) == (130, True)
-    assert farm.closed == [verbs.GRACE_SECONDS + 10]
+    assert farm.closed == [GRACE_SECONDS + 10]
 
     def close(grace_seconds: float) -> None:
         farm.closed.append(grace_seconds)
@@ -161,7 +176,7 @@ def test_ctrl_c_closes_with_grace_and_twice_in_a_hurry(ground: Ground, farm: Fak
 
     farm.close = close  # type: ignore[method-assign]
     assert say("run", ground.folder / "run.yaml").code == 130
-    assert farm.closed[1:] == [verbs.GRACE_SECONDS + 10, verbs.HURRY_SECONDS]
+    assert farm.closed[1:] == [GRACE_SECONDS + 10, HURRY_SECONDS]
 
 
 def test_an_error_on_the_way_still_closes(ground: Ground, farm: FakeCampaign, say: Say) -> None:
@@ -200,12 +215,12 @@ def test_a_detached_run_is_the_same_command_without_the_flag(
 @pytest.mark.parametrize("pair", ["temperature", "=5", ""])
 def test_a_setting_that_is_none_is_refused(pair: str) -> None:
     with pytest.raises(InputError, match="KEY=VALUE"):
-        verbs.overrides([pair])
+        overrides([pair])
 
 
 def test_settings_may_hold_an_equals_sign() -> None:
-    assert verbs.overrides(["a.b=c=d", "e="]) == {"a.b": "c=d", "e": ""}
-    assert verbs.overrides(None) == {}
+    assert overrides(["a.b=c=d", "e="]) == {"a.b": "c=d", "e": ""}
+    assert overrides(None) == {}
 
 
 def test_an_unknown_setting_is_refused_before_anything_starts(ground: Ground, farm: FakeCampaign, say: Say) -> None:
@@ -222,8 +237,9 @@ def test_train_says_what_it_lets_go_on(ground: Ground, say: Say) -> None:
     ground.look()
     ground.look()
     assert ground.state == "held"
-    ran = say("train", "tiny", "--database", ground.database.url)
-    assert (ran.code, "run tiny will train with what it has" in ran.out, ground.state) == (0, True, "active")
+    for words in (("train", "tiny"), ("train", "now", "tiny"), ("train",)):
+        ran = say(*words, "--database", ground.database.url)
+        assert (ran.code, "run tiny will train with what it has" in ran.out, ground.state) == (0, True, "active")
 
 
 def test_try_shows_what_was_measured(

@@ -15,6 +15,7 @@ from lemfarm import flower, valkey
 from lemfarm.broker import ping
 from lemfarm.connections import Connections, resolve
 from lemfarm.database import open_database
+from lemfarm.engine_record import EngineRecord
 from lemfarm.errors import BrokerDown, DatabaseDown, InputError, VersionError
 from lemfarm.home import HOME_VARIABLE, Home
 from lemfarm.local_workers import take_name
@@ -243,6 +244,17 @@ def test_doctor_tells_what_is_bad_and_how_to_fix_it(home: Home, capsys: pytest.C
     assert "→ start it, or check its URL" in said.out
     assert "1 bad" in said.out
     assert "hidden" not in said.out + said.err
+
+
+def test_doctor_forgets_where_memory_ran_short_when_it_is_told_to(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = EngineRecord.of(home, "owner/model")
+    record.note_shortage(16, "a worker was aborted")
+    for words in ("forgot the limits of 1 model", "no limits had been learnt"):
+        said = lemfarm(capsys, "doctor", "--home", home.root, "--forget-limits")
+        assert words in said.err
+    assert record.read().shortages == ()
 
 
 def test_doctor_as_json_is_worst_first_to_know(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ class EngineDouble:
     """Keeps every sequence alive until the test calls `answer`, `break_sample` or `explode`."""
 
     slots: int = 4
+    peak_bytes: int = 0
     live: dict[str, Request] = field(default_factory=dict)
     seen_together: list[frozenset[str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)

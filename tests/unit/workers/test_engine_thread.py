@@ -101,6 +101,21 @@ def test_one_that_must_be_alone_waits_for_an_empty_engine_and_keeps_it(
     assert all(together == {"alone"} for together in engine.seen_together if "alone" in together)
 
 
+def test_company_is_told_when_it_begins_and_when_it_ends(thread: EngineThread, engine: EngineDouble) -> None:
+    told: list[tuple[bool, set[str]]] = []
+    thread.on_company = lambda together: told.append((together, set(engine.live)))
+    first = thread.submit(request("first"))
+    assert wait_until(lambda: "first" in engine.live, SECONDS)
+    second = thread.submit(request("second"))
+    assert wait_until(lambda: "second" in engine.live, SECONDS)
+    engine.answer("first")
+    assert ended(first) == "a good answer"
+    assert wait_until(lambda: len(told) == 2, SECONDS)
+    assert told == [(True, {"first", "second"}), (False, {"second"})]
+    engine.answer("second")
+    assert ended(second) == "a good answer"
+
+
 def test_a_sample_that_cannot_be_noted_as_alone_is_withdrawn(thread: EngineThread, engine: EngineDouble) -> None:
     def refuse() -> None:
         raise EngineFailure("the database is away")
