@@ -3,11 +3,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from lemfarm.cli.default_command import NowByDefault
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
@@ -31,17 +31,8 @@ if TYPE_CHECKING:
     from lemfarm.curation.review_queue import ReviewedPhase
 
 
-class _NowByDefault(TyperGroup):
-    """`lemfarm review lek-27b` is `lemfarm review now lek-27b`: a first word that names no command is a run's."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in (*self.commands, "--help"):
-            args = ["now", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_NowByDefault,
+    cls=NowByDefault,
     help="Look at answers and decide which may train. `lemfarm review RUN` is `lemfarm review now RUN`.",
 )
 

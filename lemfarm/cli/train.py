@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lemfarm.cli.campaign import overrides
+from lemfarm.cli.default_command import NowByDefault
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
@@ -31,19 +31,8 @@ if TYPE_CHECKING:
 _NARROWEST, _WIDEST, _HEIGHT = 40, 120, 16
 
 
-class _NowByDefault(TyperGroup):
-    """`lemfarm train lek-27b` is `lemfarm train now lek-27b`: a first word that names no command is a run's."""
-
-    default_command = "now"
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in (*self.commands, "--help"):
-            args = [self.default_command, *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_NowByDefault,
+    cls=NowByDefault,
     help="Train a phase, and look at its loss curve. `lemfarm train RUN` is `lemfarm train now RUN`.",
 )
 

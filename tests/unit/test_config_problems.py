@@ -51,7 +51,7 @@ notify: say 'hello
     assert problems(folder, text) == [
         (
             "2:28: model.sped: unknown key; known here: engine, path, tokens_per_second, first_token_seconds, "
-            "mean_tokens, quality, prompt_spread, failure_rate, crash_rate, slots"
+            "mean_tokens, quality, prompt_spread, failure_rate, crash_rate, abort_above, slots"
         ),
         f"3:16: kernel.file: cannot read {folder / 'nowhere.txt'}: No such file or directory",
         "3:40: kernel.placement: should be system, user or none, not 'above'",
