@@ -37,7 +37,7 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -q $(ONE_AT_A_TIME)
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not chaos or subset" $(ONE_AT_A_TIME:%=--ignore=%) tests
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not chaos or subset" $(ONE_AT_A_TIME:%=--ignore=%) tests
 
 chaos: setup
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos

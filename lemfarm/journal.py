@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import TextIO
 
@@ -9,6 +10,8 @@ import structlog
 
 from lemfarm.errors import NoSpace
 from lemfarm.rotation import keep_own_output_small, keep_small, rotate
+
+_enough = threading.Event()  # ends the care for the file that was written to before
 
 
 def write_to_stderr() -> None:
@@ -19,6 +22,7 @@ def write_to_stderr() -> None:
 
 def write_to_file(path: Path) -> None:
     """For commands that show a person something else. Raises NoSpace when the file cannot be written."""
+    global _enough
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rotate(path)
@@ -26,7 +30,8 @@ def write_to_file(path: Path) -> None:
     except OSError as error:
         raise NoSpace(f"{path}: {error.strerror or error}. Free some space, or choose another home.") from error
     _configure(stream)
-    keep_small(path, stream.fileno())
+    _enough.set()
+    _enough = keep_small(path, stream)
 
 
 def _configure(stream: TextIO) -> None:

@@ -7,17 +7,18 @@ and it works where the supervisor is gone.
 
 import contextlib
 import os
+import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 LOG_VARIABLE = "LEMFARM_LOG"  #: which file the standard error of a supervised process is
 LIMIT_VARIABLE = "LEMFARM_LOG_BYTES"  #: of one log; there are two, the present and the older one
 LOG_BYTES = 10_000_000
 LOOK_SECONDS = 30.0
 
-_STDOUT, _STDERR = 1, 2
+_STDERR = 2
 
 
 def rotate(log: Path, max_bytes: int | None = None) -> None:
@@ -37,16 +38,23 @@ def log_bytes(environ: Mapping[str, str]) -> int:
     return int(environ.get(LIMIT_VARIABLE) or LOG_BYTES)
 
 
-def keep_small(log: Path, *descriptors: int, seconds: float = LOOK_SECONDS) -> None:
-    """Look after the log of this process, which these descriptors are, from a thread, as long as it lives."""
-    threading.Thread(target=_look_after, args=(log, descriptors, seconds), name="log", daemon=True).start()
+def keep_small(log: Path, *streams: TextIO, seconds: float = LOOK_SECONDS) -> threading.Event:
+    """Look after a log of this process, which these streams write to, from a thread; until the event is set.
+
+    The thread holds the streams, so that none is closed behind its back: the number of a closed one would soon be that
+    of another file, a database for example, and that file would be replaced by the log.
+    """
+    enough = threading.Event()
+    threading.Thread(target=_look_after, args=(log, streams, seconds, enough), name="log", daemon=True).start()
+    return enough
 
 
 def keep_own_output_small(environ: Mapping[str, str] = os.environ, *, seconds: float = LOOK_SECONDS) -> None:
     """Look after standard output and error where the supervisor said which file they are, and they are."""
     named = environ.get(LOG_VARIABLE)
     if named and _is_open_as(Path(named), _STDERR):
-        open_here = [number for number in (_STDOUT, _STDERR) if _is_open_as(Path(named), number)]
+        both = (sys.__stdout__, sys.__stderr__)
+        open_here = [stream for stream in both if stream is not None and _is_open_as(Path(named), stream.fileno())]
         keep_small(Path(named), *open_here, seconds=seconds)
 
 
@@ -64,11 +72,10 @@ def begin_anew(log: Path, *descriptors: int) -> None:
         os.close(fresh)
 
 
-def _look_after(log: Path, descriptors: tuple[int, ...], seconds: float) -> None:
-    while True:
-        time.sleep(seconds)
+def _look_after(log: Path, streams: tuple[TextIO, ...], seconds: float, enough: threading.Event) -> None:
+    while not enough.wait(seconds) and not any(stream.closed for stream in streams):
         with contextlib.suppress(OSError):  # no space, no folder: the old file does meanwhile
-            begin_anew(log, *descriptors)
+            begin_anew(log, *(stream.fileno() for stream in streams))
 
 
 def _is_open_as(log: Path, descriptor: int) -> bool:

@@ -172,7 +172,8 @@ def _dialogue(rest: dict[str, Any]) -> tuple[Message, ...]:
 
 
 def _turn(turn: Any) -> Message:
-    if not isinstance(turn, dict) or turn.get("role") not in _ROLES or not isinstance(turn.get("content"), str):
+    spelled = isinstance(turn, dict) and all(isinstance(turn.get(key), str) for key in ("role", "content"))
+    if not spelled or turn["role"] not in _ROLES:
         raise Refused("a turn of its messages is not {role: system | user | assistant, content: text}")
     if not turn["content"].strip():
         raise Refused("a turn of its messages is empty")

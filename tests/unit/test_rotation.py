@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lemfarm.locks import wait_until
-from lemfarm.rotation import LIMIT_VARIABLE, LOG_VARIABLE, begin_anew, rotate
+from lemfarm.rotation import LIMIT_VARIABLE, LOG_VARIABLE, begin_anew, keep_small, rotate
 from lemfarm.supervisor import Child
 
 SECONDS = 30.0
@@ -50,6 +51,24 @@ def test_who_writes_to_a_log_that_another_process_moved_follows(log: Path) -> No
         theirs.write("theirs\n")
     assert log.with_name("worker.log.1").read_text() == "a long first line\ntoo late\n"
     assert log.read_text() == "ours\ntheirs\n"
+
+
+def test_a_file_that_takes_the_number_of_a_closed_log_is_left_alone(log: Path, tmp_path: Path) -> None:
+    # Given a log that is looked after, and closed
+    before = set(threading.enumerate())
+    stream = log.open("a")
+    number = stream.fileno()
+    keep_small(log, stream, seconds=0.05)
+    (care,) = set(threading.enumerate()) - before
+    stream.close()
+    # When another file gets its number, and the care for the log has ended
+    with (tmp_path / "other").open("a") as other:
+        assert other.fileno() == number
+        log.unlink()
+        care.join(SECONDS)
+        other.write("mine")
+    # Then what is written to that file is there
+    assert (tmp_path / "other").read_text() == "mine" and not care.is_alive()
 
 
 CHATTY = """

@@ -211,6 +211,7 @@ def test_a_list_within_an_object_is_taken_apart(key: str) -> None:
         ({"messages": []}, "no prompt: messages is not a list of turns"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "no dialogue of user and assistant"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "a turn of its messages is not {role"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "a turn of its messages is not {role"),
         ({"messages": [{"role": "user", "content": " "}]}, "a turn of its messages is empty"),
         ({"prompt": "cut \ud83d"}, "half of a surrogate pair"),
         ({"prompt": ASKED, "no\0te": 1}, "U+0000"),
