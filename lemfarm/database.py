@@ -26,7 +26,7 @@ from sqlmodel import Session
 from lemfarm.errors import DatabaseDown, InputError, NoSpace, VersionError
 
 SCHEMA_HEAD = "0003"
-MOVED = "moved"  #: in place of the revision: the farm lives in another database now, see `lemfarm.moving`
+MOVED = "moved"  #: in place of the revision: the farm lives in another database now, see `lemfarm.copies.moving`
 BUSY_SECONDS = 30.0
 # Pages that each SQLite connection keeps, in KiB. At its default of 2 MiB the caches of a worker's threads fill for
 # days, which reads as a leak; the file itself stays in the system's cache.

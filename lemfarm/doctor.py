@@ -15,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lemfarm.display import is_held_awake
 from lemfarm.errors import DatabaseDown, LemfarmError, ModelError
 from lemfarm.home import HOME_VARIABLE, Home
+from lemfarm.host.display import is_held_awake
+from lemfarm.host.power import PowerState, read_power
 from lemfarm.machine import Ask, MachineFacts, ask, free_disk, machine_facts
-from lemfarm.power import PowerState, read_power
 
 if TYPE_CHECKING:
     from lemfarm.config import OpenAiModel, RunConfig

@@ -13,7 +13,7 @@ from lemfarm.cut_loops import CutLoops, count_cut_loops
 from lemfarm.database import Database
 from lemfarm.decisions import newest_decision, newest_stage
 from lemfarm.errors import NotFound
-from lemfarm.power import PowerState
+from lemfarm.host.power import PowerState
 from lemfarm.records import (
     UNTRAINED,
     WAITS_FOR_REVIEW,

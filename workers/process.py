@@ -24,10 +24,10 @@ from lemfarm.engines.base import EngineFacts
 from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable, VersionError
 from lemfarm.estimates import longest_sample
 from lemfarm.home import Home, open_home
+from lemfarm.host.manners import Manners
 from lemfarm.journal import write_to_stderr
 from lemfarm.ledger import Ledger
 from lemfarm.local_workers import NAME_VARIABLE, RUN_VARIABLE, WorkerPlace, take_name
-from lemfarm.manners import Manners
 from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, RunState, WorkerState
 from lemfarm.supervisor import orphaned

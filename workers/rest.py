@@ -17,8 +17,8 @@ import structlog
 
 from lemfarm.database import Database
 from lemfarm.errors import LemfarmError
-from lemfarm.manners import Manners
-from lemfarm.power import PowerState, read_power
+from lemfarm.host.manners import Manners
+from lemfarm.host.power import PowerState, read_power
 from lemfarm.records import WorkerState
 from workers.awake import KeepAwake
 from workers.engine_thread import EngineThread

@@ -9,12 +9,12 @@ from pathlib import Path
 import structlog
 from sqlmodel import Session
 
-from lemfarm import display
 from lemfarm.config import PhaseConfig, RunConfig, config_from_data
 from lemfarm.curation.training_set import freeze_training_set
 from lemfarm.database import Database
 from lemfarm.errors import InputError, LemfarmError, ModelError, Unavailable
 from lemfarm.home import Home
+from lemfarm.host import display
 from lemfarm.models import FoundModel
 from lemfarm.records import Phase, Run, TrainingStage, WorkerState
 from lemfarm.training.attempts import with_overrides

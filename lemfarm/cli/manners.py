@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from lemfarm.manners import Manners
+    from lemfarm.host.manners import Manners
 
 HoursOption = Annotated[
     list[str] | None,
@@ -27,7 +27,7 @@ CaffeinateOption = Annotated[
 
 def manners_of(hours: list[str] | None, on_battery: str, caffeinate: bool) -> "Manners":
     """What the options ask for. Raises InputError."""
-    from lemfarm.manners import Manners, OnBattery
-    from lemfarm.working_hours import Hours
+    from lemfarm.host.manners import Manners, OnBattery
+    from lemfarm.host.working_hours import Hours
 
     return Manners(Hours.parse(hours) if hours else None, OnBattery(on_battery), caffeinate)

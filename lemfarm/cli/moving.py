@@ -1,4 +1,4 @@
-"""`move`, `backup`, `restore`. Twins: `lemfarm.moving`, `lemfarm.backup`, `lemfarm.restoring`."""
+"""`move`, `backup`, `restore`. Twins: `lemfarm.copies.moving`, `lemfarm.copies.backup`, `lemfarm.copies.restoring`."""
 
 import os
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ from lemfarm.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lemfarm.copying import OnProgress, TableCopy
-    from lemfarm.moving import Moved
+    from lemfarm.copies.moving import Moved
+    from lemfarm.copies.rows import OnProgress, TableCopy
 
 TO_VARIABLE = "LEMFARM_MOVE_TO"
 
@@ -64,7 +64,7 @@ def move(
     Nothing may work on the farm meanwhile. Interrupted, the same command starts over or finishes.
     """
     from lemfarm.connections import BROKER_VARIABLE, DATABASE_VARIABLE
-    from lemfarm.moving import move as carry
+    from lemfarm.copies.moving import move as carry
 
     target = to or os.environ.get(TO_VARIABLE) or _ask_where()
     farm = open_farm(home, database, None)
@@ -96,7 +96,7 @@ def backup(
 
     The farm may go on working. An older backup of that name is replaced once the new one is whole.
     """
-    from lemfarm.backup import back_up
+    from lemfarm.copies.backup import back_up
 
     farm = open_farm(home, database, broker)
     with _told() as tell:
@@ -120,7 +120,7 @@ def restore(
 
     Samples that were in flight when the backup was made are pending again.
     """
-    from lemfarm.restoring import restore as bring_back
+    from lemfarm.copies.restoring import restore as bring_back
 
     farm = open_farm(home, database, broker)
     with _told() as tell:

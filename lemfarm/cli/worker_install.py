@@ -1,4 +1,4 @@
-"""`worker install|uninstall`: a worker that macOS starts with the machine. Twin: `lemfarm.launchd`."""
+"""`worker install|uninstall`: a worker that macOS starts with the machine. Twin: `lemfarm.host.launchd`."""
 
 import os
 import shlex
@@ -14,7 +14,7 @@ from lemfarm.cli.shared import HomeOption, JsonOption, emit, err, out
 
 if TYPE_CHECKING:
     from lemfarm.home import Home
-    from lemfarm.launchd import Account, Daemon
+    from lemfarm.host.launchd import Account, Daemon
 
 _NOT_A_MAC = (
     "this writes a LaunchDaemon for macOS. On Linux let your service manager start `lemfarm worker`; "
@@ -59,7 +59,7 @@ def install(
     Without sudo it writes the file into the home and shows the commands that install it; with sudo it runs them.
     """
     from lemfarm.errors import InputError
-    from lemfarm.launchd import find_account, is_mac, worker_daemon
+    from lemfarm.host.launchd import find_account, is_mac, worker_daemon
 
     if not (print_ or is_mac()):
         raise InputError(_NOT_A_MAC)
@@ -101,7 +101,7 @@ def uninstall(name: NameOption = None, as_json: JsonOption = False) -> None:
     Without sudo it shows the commands; with sudo it runs them. What the worker holds has its grace to finish.
     """
     from lemfarm.errors import InputError
-    from lemfarm.launchd import carry_out, is_mac, label_of, uninstall_commands
+    from lemfarm.host.launchd import carry_out, is_mac, label_of, uninstall_commands
 
     if not is_mac():
         raise InputError(_NOT_A_MAC)
@@ -126,7 +126,7 @@ def _home_of(account: "Account", home: Path | None) -> "Home":
 def _put_in_place(daemon: "Daemon") -> tuple[list[list[str]], bool]:
     """As root, install it; else write a draft. Returns the commands that are left, and whether it is installed."""
     from lemfarm.home import write_whole
-    from lemfarm.launchd import carry_out, install_commands
+    from lemfarm.host.launchd import carry_out, install_commands
 
     if os.geteuid() == 0:
         with TemporaryDirectory() as folder:

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from lemfarm.display import WATCHDOG_WORDS
 from lemfarm.errors import LemfarmError
+from lemfarm.host.display import WATCHDOG_WORDS
 from lemfarm.training.adapters import AdapterManifest, find_finished, is_complete, read_manifest
 from lemfarm.training.checkpoints import remove_checkpoints
 from lemfarm.training.job import JOB_FILE, Event, LoraJob, write_job

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from lemfarm.power import PowerState, Source
+from lemfarm.host.power import PowerState, Source
 from workers import process, rest
 
 

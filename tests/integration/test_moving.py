@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from lemfarm import valkey
-from lemfarm.backup import back_up
 from lemfarm.connections import Connections, resolve
-from lemfarm.copying import digests
+from lemfarm.copies.backup import back_up
+from lemfarm.copies.moving import Moved, move
+from lemfarm.copies.restoring import restore
+from lemfarm.copies.rows import digests
 from lemfarm.database import Database, open_database
 from lemfarm.errors import DatabaseDown, InputError, NotFound, Unavailable, VersionError
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger
-from lemfarm.moving import Moved, move
-from lemfarm.restoring import restore
 from producer.verify import verify_run
 from tests.command import lemfarm
 from tests.farm import ROOT
@@ -197,7 +197,7 @@ def test_a_text_that_postgres_cannot_hold_is_named(ground: Ground, target: str, 
 CHILD = """
 import os, sys, time
 from pathlib import Path
-from lemfarm import moving
+from lemfarm.copies import moving
 from lemfarm.connections import resolve
 from lemfarm.home import Home
 from lemfarm.ledger import Ledger

@@ -16,8 +16,8 @@ from lemfarm.database import open_database
 from lemfarm.doctor import Finding, diagnose, within, worst
 from lemfarm.engine_record import MOST_SLOTS, EngineRecord, model_name
 from lemfarm.home import Home
+from lemfarm.host.power import PowerState
 from lemfarm.machine import MachineFacts
-from lemfarm.power import PowerState
 
 GIB = 1 << 30
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lemfarm import launchd
 from lemfarm.home import Home
+from lemfarm.host import launchd
 from tests.command import Ran, lemfarm
 
 Say = Callable[..., Ran]

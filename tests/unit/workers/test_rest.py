@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lemfarm.errors import DatabaseDown, ModelError
-from lemfarm.manners import Manners, OnBattery
-from lemfarm.power import PowerState
-from lemfarm.working_hours import Hours
+from lemfarm.host.manners import Manners, OnBattery
+from lemfarm.host.power import PowerState
+from lemfarm.host.working_hours import Hours
 from tests.ground import Ground
 from tests.unit.workers.engine_double import EngineDouble, request
 from tests.unit.workers.test_keeper import wait

@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from lemfarm.errors import InputError
-from lemfarm.power import PowerState
-from lemfarm.working_hours import Hours
+from lemfarm.host.power import PowerState
+from lemfarm.host.working_hours import Hours
 
 HOURS_VARIABLE = "LEMFARM_HOURS"
 BATTERY_VARIABLE = "LEMFARM_ON_BATTERY"

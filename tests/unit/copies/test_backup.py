@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from lemfarm.backup import Backup, back_up
-from lemfarm.copying import digests
+from lemfarm.copies.backup import Backup, back_up
+from lemfarm.copies.restoring import Restored, restore
+from lemfarm.copies.rows import digests
 from lemfarm.database import Database, open_database
 from lemfarm.errors import InputError, Unavailable, VersionError
 from lemfarm.home import Home
 from lemfarm.locks import take_lock
 from lemfarm.records import Adapter, Worker
-from lemfarm.restoring import Restored, restore
 from producer.verify import verify_run
 from tests.command import lemfarm
 from tests.ground import Ground

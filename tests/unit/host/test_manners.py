@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemfarm.errors import InputError
-from lemfarm.manners import Manners, OnBattery
-from lemfarm.power import PowerState
-from lemfarm.working_hours import Hours
+from lemfarm.host.manners import Manners, OnBattery
+from lemfarm.host.power import PowerState
+from lemfarm.host.working_hours import Hours
 
 NIGHTS = Hours.parse(["22:00-07:00"])
 FRIDAY_NOON, FRIDAY_NIGHT = datetime(2026, 12, 4, 12), datetime(2026, 12, 4, 23)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lemfarm import launchd
 from lemfarm.connections import write_join_file
 from lemfarm.errors import InputError, Unavailable
 from lemfarm.home import Home
-from lemfarm.launchd import (
+from lemfarm.host import launchd
+from lemfarm.host.launchd import (
     Account,
     Daemon,
     carry_out,
@@ -24,8 +24,8 @@ from lemfarm.launchd import (
     uninstall_commands,
     worker_daemon,
 )
-from lemfarm.manners import Manners, OnBattery
-from lemfarm.working_hours import Hours
+from lemfarm.host.manners import Manners, OnBattery
+from lemfarm.host.working_hours import Hours
 
 SECRET = "hush"
 ME = Account("ada", Path("/Users/ada"))

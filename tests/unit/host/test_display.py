@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lemfarm.display import advice, is_held_awake
+from lemfarm.host.display import advice, is_held_awake
 from lemfarm.machine import Ask
 
 ASSERTIONS = """Assertion status system-wide:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemfarm.errors import InputError
-from lemfarm.working_hours import Hours
+from lemfarm.host.working_hours import Hours
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONDAY = datetime(2026, 11, 30)

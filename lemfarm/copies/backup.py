@@ -22,7 +22,7 @@ from typing import IO, Any
 from sqlalchemy import text
 
 from lemfarm import __version__
-from lemfarm.copying import OnProgress, TableCopy, copy_rows
+from lemfarm.copies.rows import OnProgress, TableCopy, copy_rows
 from lemfarm.database import SCHEMA_HEAD, Database
 from lemfarm.errors import InputError, NoSpace
 from lemfarm.home import Home

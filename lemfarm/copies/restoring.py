@@ -16,9 +16,9 @@ from typing import IO, Any
 
 from sqlalchemy import text
 
-from lemfarm.backup import DATABASE, FOLDERS, FORMAT, HOME_ID, KIND, MANIFEST
 from lemfarm.connections import redacted
-from lemfarm.copying import OnProgress, TableCopy, copy_rows, is_empty
+from lemfarm.copies.backup import DATABASE, FOLDERS, FORMAT, HOME_ID, KIND, MANIFEST
+from lemfarm.copies.rows import OnProgress, TableCopy, copy_rows, is_empty
 from lemfarm.database import SCHEMA_HEAD, Database
 from lemfarm.errors import InputError, NoSpace, VersionError
 from lemfarm.home import Home

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from lemfarm.broker import ping
 from lemfarm.connections import Connections, redacted, resolve, write_join_file
-from lemfarm.copying import OnProgress, TableCopy, copy_rows, digests, is_empty, lock_tables
+from lemfarm.copies.rows import OnProgress, TableCopy, copy_rows, digests, is_empty, lock_tables
 from lemfarm.database import MOVED, Database
 from lemfarm.errors import InputError, NotFound
 from lemfarm.home import Home

@@ -19,7 +19,7 @@ from typing import Any
 from lemfarm.connections import resolve
 from lemfarm.errors import InputError, Unavailable
 from lemfarm.home import Home
-from lemfarm.manners import Manners
+from lemfarm.host.manners import Manners
 
 LABEL = "lemfarm.worker"
 DAEMONS = Path("/Library/LaunchDaemons")

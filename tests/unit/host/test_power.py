@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
+from lemfarm.host.power import PowerState, mac_battery, mac_pressure, mac_speed_limit, mac_warning, read_power
 from lemfarm.machine import Ask
-from lemfarm.power import PowerState, mac_battery, mac_pressure, mac_speed_limit, mac_warning, read_power
 
 ON_MAINS = "Now drawing from 'AC Power'\n -InternalBattery-0 (id=1234)\t100%; charged; 0:00 remaining present: true"
 ON_BATTERY = "Now drawing from 'Battery Power'\n -InternalBattery-0 (id=1234)\t8%; discharging; 0:40 remaining"

@@ -1,0 +1,1 @@
+"""Copies of a whole farm: into another database, into one file, and back."""
