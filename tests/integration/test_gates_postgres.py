@@ -6,7 +6,7 @@ from tests.postgres import PostgresServer, postgres, postgres_url  # noqa: F401
 from tests.unit.producer.conftest import ground, plugins  # noqa: F401
 from tests.unit.producer.test_gate_trial import *  # noqa: F403  every test, with the fixtures below
 from tests.unit.producer.test_regate import *  # noqa: F403
-from tests.unit.producer.test_stored_scores import *  # noqa: F403
+from tests.unit.producer.test_run_scores import *  # noqa: F403
 
 
 @pytest.fixture
