@@ -273,14 +273,20 @@ class Handover:
         self._end(run, RunState.DONE, "")
 
     def _too_many_failures(self, run: Run, config: RunConfig) -> bool:
-        """Half of the recent work failing is no bad luck: stop, with the reason that came up most. A worker's death is
-        one failure, however many samples it held: a large batch that memory could not hold must not end the run."""
+        """Half of the recent work failing is no bad luck: stop, with the reason that came up most.
+
+        A worker's death is one failure, however many samples it held: a large batch that memory could not hold must not
+        end the run. A sample that failed before says nothing new when it is tried again: those retries are what is left
+        at the end of a run, and would end it with two failures in a hundred.
+        """
         with self.database.read() as connection:
             rows = connection.execute(
                 text(
                     """SELECT a.ending, a.error, a.worker_id FROM attempt a
                        WHERE a.ended > :since AND a.ending IN ('done', 'failed', 'died')
                        AND EXISTS (SELECT 1 FROM sample s WHERE s.id = a.sample_id AND s.run_id = :run)
+                       AND NOT EXISTS (SELECT 1 FROM attempt b WHERE b.sample_id = a.sample_id AND b.epoch < a.epoch
+                                       AND b.ending = 'failed' AND b.ended > :since)
                        ORDER BY a.ended DESC LIMIT :recent"""
                 ),
                 {"run": run.id, "since": run.activated, "recent": RECENT},

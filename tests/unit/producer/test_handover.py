@@ -348,6 +348,19 @@ def test_a_death_is_one_failure_however_many_samples_the_worker_held(ground: Gro
     assert ground.state == "active", "one death beside eight that are done"
 
 
+def test_the_retries_that_are_left_at_the_end_do_not_stop_a_run(ground: Ground) -> None:
+    ground.plan()
+    ids = ground.ids()
+    ground.finish(ids[:16], SHORT_ANSWER)
+    for _again in range(5):
+        for sample in ids[16:20]:
+            claim = ground.claim(sample)
+            ground.ledger.fail(sample, claim.epoch, "engine", "the engine broke", retryable=True, retries=9)
+            ground.execute("UPDATE sample SET not_before = 0")
+    ground.look()
+    assert ground.state == "active", "four of twenty samples failed, however often"
+
+
 def test_the_first_failures_alone_say_nothing_yet(ground: Ground) -> None:
     ground.plan()
     ground.fail(ground.ids(limit=19))
