@@ -16,7 +16,7 @@ from sqlmodel import Session, select
 
 from lemfarm.broker import QueuedSample
 from lemfarm.config import PhaseConfig, RunConfig
-from lemfarm.database import Database, open_database
+from lemfarm.database import Database
 from lemfarm.dialogue import Placement
 from lemfarm.engines.base import Completion, FinishReason
 from lemfarm.home import Home
@@ -29,6 +29,7 @@ from producer.handover import Handover
 from producer.plan import PlanResult, apply_plan
 from producer.waves import Waves
 from tests.run_files import load, write_files
+from tests.schema import migrated
 from workers.library import Library
 from workers.results import make_result
 from workers.storing import store
@@ -88,7 +89,7 @@ class Ground:
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.home = Home(folder / "home")
-        self.database: Database = open_database(url or f"sqlite:///{folder / 'farm.db'}", migrate=True)
+        self.database: Database = migrated(url or f"sqlite:///{folder / 'farm.db'}")
         self.ledger = Ledger(self.database)
         self.queue = Queue()
         self.run_text = RUN_FILE

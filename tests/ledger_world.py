@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import text
 
-from lemfarm.database import Database, open_database
+from lemfarm.database import Database
 from lemfarm.identity import sample_id, sample_seed
 from lemfarm.ledger import Ledger
 from lemfarm.records import Phase, Probe, Purpose, Run, Variant, Worker
 from lemfarm.work import Claim, PlannedSample, Result, ScoredBy
+from tests.schema import migrated
 
 LONG = 1000.0
 """A lease that no test outlives."""
@@ -90,7 +91,7 @@ class World:
 
 def make_world(url: str) -> World:
     """A migrated database with one active run and two probes."""
-    database = open_database(url, migrate=True)
+    database = migrated(url)
     with database.session() as session:
         run = Run(name="tiny", config_hash="", model_key="simulated", lemfarm_version="0")
         session.add(run)

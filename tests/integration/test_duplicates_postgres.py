@@ -1,4 +1,4 @@
-"""Duplicates on PostgreSQL: the tests of SQLite once more, and twins that are stored at the same moment."""
+"""Duplicates on PostgreSQL: what the dialects spell differently, and twins that are stored at the same moment."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -9,8 +9,16 @@ from lemfarm.engines.base import Completion, FinishReason
 from tests.ground import Ground
 from tests.postgres import PostgresServer, postgres, postgres_url  # noqa: F401
 from tests.unit.producer.conftest import ground, plugins  # noqa: F401
-from tests.unit.producer.test_duplicates import *  # noqa: F403  every test, with the fixture below
-from tests.unit.producer.test_duplicates import COMPARING, holds, ranked, text
+from tests.unit.producer.test_duplicates import (  # noqa: F401
+    COMPARING,
+    holds,
+    ranked,
+    test_a_better_one_takes_the_place_and_both_verdicts_stay_as_history,
+    test_a_gate_added_later_finds_what_was_stored_before,
+    test_a_reviewer_who_rejects_the_kept_one_brings_its_twin_back,
+    test_an_external_answer_that_is_worse_is_rejected,
+    text,
+)
 from workers.library import Library
 from workers.results import make_result
 from workers.storing import store
