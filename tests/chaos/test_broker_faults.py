@@ -38,7 +38,6 @@ def test_the_broker_forgets_everything(farm: Farm, dice: random.Random) -> None:
     farm.finish()
 
 
-@pytest.mark.subset
 def test_messages_are_destroyed_in_the_queue(farm: Farm, dice: random.Random) -> None:
     """Some, then all, then those that workers hold: the nonce is still there, only counting finds it out."""
     farm.start_workers()

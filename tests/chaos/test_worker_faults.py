@@ -11,7 +11,6 @@ from tests.farm import LEASE_SECONDS, Farm
 pytestmark = pytest.mark.chaos
 
 
-@pytest.mark.subset
 def test_a_worker_is_killed_in_the_middle_of_a_batch(farm: Farm, dice: random.Random) -> None:
     """Both are, one after the other, and their supervisor starts them again."""
     first, second = farm.start_workers()

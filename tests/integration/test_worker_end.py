@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lemfarm.broker import generate_queue, open_client
+from producer.campaign import pause, resume
 from tests.farm import Farm, WorkerProcess
 
 ENDLESS = 0.5
@@ -178,6 +179,7 @@ phases:
 """
     with Farm(tmp_path, run_file=run_file, probes=1) as farm:
         assert farm.plan() == 4
+        pause(farm.database, "chaos")  # else the good one may have ended the run before the other has begun
         good = farm.start_worker("good")
         farm.wait_ready(good)
         refused = farm.start_worker("refused", LEMFARM_MODELS=f"{model}={other}")
@@ -186,5 +188,6 @@ phases:
         message = farm.value("SELECT message FROM worker WHERE name = 'refused'")
         assert str(other) in message
         assert "the run began with" in message
+        resume(farm.database, "chaos")
         farm.finish()
         assert good.lives
