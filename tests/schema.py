@@ -15,6 +15,7 @@ def migrated(url: str) -> Database:
     file = make_url(url).database
     if not url.startswith("sqlite") or file is None or Path(file).exists():
         return open_database(url, migrate=True)
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_template(), file)
     return open_database(url)
 
