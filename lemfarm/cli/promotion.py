@@ -1,12 +1,21 @@
 """`phases`, `promote`, `reject`, `rollback`: what became of a run's adapters, and a person's word about them. Twins:
 `lemfarm.training.story`, `producer.promotions`."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lemfarm.cli.shared import BrokerOption, DatabaseOption, HomeOption, JsonOption, RunArgument, emit, open_farm, out
+from lemfarm.cli.shared import (
+    BrokerOption,
+    DatabaseOption,
+    HomeOption,
+    JsonOption,
+    RunArgument,
+    emit,
+    open_farm,
+    out,
+    person,
+)
 
 if TYPE_CHECKING:
     from producer.promotions import Promotion
@@ -63,7 +72,7 @@ def promote(
     from producer import promotions
 
     store = open_farm(home, database, broker).database()
-    done = promotions.promote(store, run, phase=phase, by=_by(by), note=note)
+    done = promotions.promote(store, run, phase=phase, by=person(by, "--by"), note=note)
     _tell(done, "is promoted", "The run goes on: `lemfarm run CONFIG`.")
 
 
@@ -80,7 +89,7 @@ def reject(
     from producer import promotions
 
     store = open_farm(home, database, broker).database()
-    done = promotions.reject(store, run, phase=phase, by=_by(by), note=note)
+    done = promotions.reject(store, run, phase=phase, by=person(by, "--by"), note=note)
     again = f"`lemfarm train {done.run} --phase {done.phase} --retry --learning-rate X` trains it again."
     _tell(done, "is rejected", again)
 
@@ -107,17 +116,11 @@ def rollback(
     from producer import promotions
 
     store = open_farm(home, database, broker).database()
-    done = promotions.roll_back(store, run, to=to, by=_by(by), note=note)
+    done = promotions.roll_back(store, run, to=to, by=person(by, "--by"), note=note)
     for adapter in done.taken:
         out().print(f"run {done.run}: {adapter} is taken back.", markup=False)
     out().print(f"{done.promoted or 'the untrained model'} is promoted now.", markup=False)
     out().print(f"`lemfarm train {done.run} --phase {done.phase} --retry` trains it again.", markup=False)
-
-
-def _by(given: str | None) -> str:
-    from getpass import getuser
-
-    return given or os.environ.get("USER") or getuser()
 
 
 def _tell(done: "Promotion", what: str, after: str) -> None:

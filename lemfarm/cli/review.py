@@ -1,7 +1,6 @@
 """`review now|export|import|agreement`: people look at answers. Twins: `lemfarm.curation.review_queue`,
 `producer.reviewing`, `producer.review_exchange`, `lemfarm.curation.agreement`."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +20,7 @@ from lemfarm.cli.shared import (
     number_columns,
     open_farm,
     out,
+    person,
     plain,
     show_table,
     word_columns,
@@ -73,7 +73,7 @@ def now(
     if second and settle:
         raise InputError("--second gives an opinion, --settle decides between those there are: choose one.")
     mode = Mode.SECOND if second else Mode.SETTLE if settle else Mode.FIRST
-    store, who = open_farm(home, database, broker).database(), _name(reviewer)
+    store, who = open_farm(home, database, broker).database(), person(reviewer, "--reviewer")
     name, phases = reviewed_phases(store, run, phase)
     queue = read_queue(store, phases, who, mode)
     if as_json:
@@ -136,7 +136,7 @@ def import_(
     store = open_farm(home, database, broker).database()
     row = find_run(store, run)
     assert row.id is not None
-    found = import_decisions(store, row.id, file, _name(reviewer))
+    found = import_decisions(store, row.id, file, person(reviewer, "--reviewer"))
     if as_json:
         emit("review-import", run=row.name, imported=found)
     else:
@@ -174,21 +174,6 @@ def agreement(
         )
     else:
         _show_agreement(found)
-
-
-def _name(reviewer: str | None) -> str:
-    """Who reviews. Raises InputError where nobody is named and the system does not know either."""
-    from getpass import getuser
-
-    from lemfarm.errors import InputError
-
-    try:
-        name = (reviewer if reviewer is not None else os.environ.get("USER") or getuser()).strip()
-    except (OSError, KeyError, ImportError):
-        name = ""
-    if not name:
-        raise InputError("nobody is named as the reviewer: say who decides with --reviewer NAME.")
-    return name
 
 
 def _nothing(run: str, phases: "list[ReviewedPhase]", mode: str) -> str:

@@ -165,6 +165,22 @@ def plain(text: str) -> str:
     return "".join(mark if mark.isprintable() else "↵" if mark == "\n" else "·" for mark in text)
 
 
+def person(given: str | None, option: str) -> str:
+    """Who decides: as named, else the user of this machine. Raises InputError where nobody is named and the system does
+    not know either."""
+    from getpass import getuser
+
+    from lemfarm.errors import InputError
+
+    try:
+        name = (given if given is not None else os.environ.get("USER") or getuser()).strip()
+    except (OSError, KeyError, ImportError):
+        name = ""
+    if not name:
+        raise InputError(f"nobody is named: say who decides with {option} NAME.")
+    return name
+
+
 def fail(error: "LemfarmError") -> int:
     """Tell an error and return its exit code."""
     console = err()

@@ -148,7 +148,7 @@ def test_a_file_goes_out_and_comes_back(ground: Ground, type_: Type) -> None:
 BAD = [
     (("--phase", "third"), "run tiny has no phase 'third'"),
     (("--second", "--settle"), "choose one"),
-    (("--reviewer", " "), "nobody is named as the reviewer"),
+    (("--reviewer", " "), "nobody is named: say who decides with --reviewer NAME"),
     (("export", "--format", "xml", "--out", "out"), "there is no format 'xml'"),
     (("import", "tiny", "none.json"), "none.json cannot be read"),
     (("import", "other", "none.json"), "there is no run 'other'"),
