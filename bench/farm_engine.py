@@ -37,7 +37,7 @@ from lemfarm.engines.base import Request
 from lemfarm.engines.mlx_comparison import Comparison, Work
 from lemfarm.journal import write_to_file
 from producer.campaign import open_campaign
-from workers.process import SLOTS_VARIABLE
+from workers.settings import SLOTS_VARIABLE
 
 OF_BY_HAND = 0.93
 MODEL = "tiny"
