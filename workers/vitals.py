@@ -88,10 +88,15 @@ class VitalsFile:
 
     place: WorkerPlace
     now: Vitals
-    on_peak: Callable[[int], None] = lambda _bytes: None
+    on_peak: Callable[[int, int], None] = lambda _bytes, _slots: None
+    on_slots: Callable[[int], None] = lambda _slots: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _fault: BinaryIO | None = None
     _told: int = 0
+    _told_slots: int = 0
+
+    def __post_init__(self) -> None:
+        self._told_slots = self.now.slots
 
     def open(self) -> None:
         """Begin; what the process before this one left is gone then."""
@@ -104,12 +109,18 @@ class VitalsFile:
         """Several samples are in the engine from now on, or no longer."""
         self._change(together=together)
 
-    def look(self, peak: int) -> None:
-        """Note a peak of memory that is more than a little higher than the last, and tell of it until it was heard."""
+    def look(self, peak: int, slots: int) -> None:
+        """Note slots that became fewer, and a peak of memory that is more than a little higher than the last; tell of
+        either until it was heard."""
+        if slots != self.now.slots:
+            self._change(slots=slots)
         if peak > self.now.peak * _GROWTH:
             self._change(peak=peak)
+        if slots != self._told_slots:
+            self.on_slots(slots)
+            self._told_slots = slots
         if peak > self._told * _GROWTH:
-            self.on_peak(peak)
+            self.on_peak(peak, slots)
             self._told = peak
 
     def close(self) -> None:

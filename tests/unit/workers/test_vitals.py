@@ -110,9 +110,9 @@ def test_a_real_process_leaves_what_it_takes(
 
 def test_a_peak_is_told_when_it_has_grown(place: WorkerPlace) -> None:
     told: list[int] = []
-    file = VitalsFile(place, replace(BUSY, peak=0), told.append)
+    file = VitalsFile(place, replace(BUSY, peak=0), lambda peak, _slots: told.append(peak))
     for peak in (1000, 1010, 900, 2000):
-        file.look(peak)
+        file.look(peak, BUSY.slots)
     assert told == [1000, 2000]
     assert '"peak": 2000' in place.vitals.read_text()
 
@@ -120,25 +120,44 @@ def test_a_peak_is_told_when_it_has_grown(place: WorkerPlace) -> None:
 def test_a_peak_that_could_not_be_told_is_told_again(place: WorkerPlace) -> None:
     told: list[int] = []
 
-    def away_at_first(peak: int) -> None:
+    def away_at_first(peak: int, _slots: int) -> None:
         told.append(peak)
         if len(told) == 1:
             raise DatabaseDown("away")
 
     file = VitalsFile(place, replace(BUSY, peak=0), away_at_first)
     with pytest.raises(DatabaseDown):
-        file.look(1000)
+        file.look(1000, BUSY.slots)
     for _ in range(2):
-        file.look(1000)
+        file.look(1000, BUSY.slots)
     assert told == [1000, 1000]
     assert file.now.peak == 1000
+
+
+def test_slots_that_became_fewer_are_told_until_they_were_heard(place: WorkerPlace) -> None:
+    told: list[int] = []
+
+    def away_at_first(slots: int) -> None:
+        told.append(slots)
+        if len(told) == 1:
+            raise DatabaseDown("away")
+
+    file = VitalsFile(place, BUSY, on_slots=away_at_first)
+    file.look(0, BUSY.slots)
+    assert told == []
+    with pytest.raises(DatabaseDown):
+        file.look(0, BUSY.slots // 2)
+    for _ in range(2):
+        file.look(0, BUSY.slots // 2)
+    assert told == [BUSY.slots // 2] * 2
+    assert file.now.slots == BUSY.slots // 2, "the next shortage halves these"
 
 
 def test_a_home_that_cannot_be_written_stops_no_worker(tmp_path: Path) -> None:
     (tmp_path / "workers").write_text("in the way")
     file = VitalsFile(WorkerPlace(Home(tmp_path), "mac-1"), BUSY)
     file.company(True)
-    file.look(9 * GIB)
+    file.look(9 * GIB, BUSY.slots)
     file.close()
     assert file.now.together
 
