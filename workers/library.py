@@ -27,7 +27,7 @@ _WORDING = (
     .join(Probe, col(Probe.id) == Variant.probe_id)
     .where(Variant.id == bindparam("variant"))
 )
-_KEPT = 5000
+_KEPT = 1000
 Found = TypeVar("Found")
 
 
