@@ -28,6 +28,7 @@ BENCHES: dict[str, Sequence[str]] = {
     "farm": (),
     "engine": (),
     "farm_engine": (),
+    "tokens": ("--samples", "4", "--accepted", "96"),
     "evaluation": ("--quick",),
     "export": (),
 }
