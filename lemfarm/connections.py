@@ -57,6 +57,25 @@ class Connections:
         return replace(self, broker=url)
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a service listens; 127.0.0.1 keeps other machines out."""
+
+    address: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Listen":
+        """`PORT` or `ADDRESS:PORT`. Raises InputError."""
+        address, _, port = text.rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+            raise InputError(f"{text}: write PORT, or ADDRESS:PORT, as 8777 or 0.0.0.0:8777.")
+        return cls(address or "127.0.0.1", int(port))
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
 def resolve(
     home: Home,
     *,

@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from lemfarm.evaluation.gates import describe, describe_worst
-from lemfarm.records import GateDecision, GateOutcome, TrainingStage
+from lemfarm.records import GateDecision, GateOutcome, Phase, TrainingStage
 
 _VERBS = {
     GateOutcome.PASSED: "promoted",
@@ -67,6 +67,15 @@ def newest_stage(session: Session, phase_id: int | None) -> TrainingStage | None
     """The training of a phase that counts: its last attempt."""
     query = select(TrainingStage).where(TrainingStage.phase_id == phase_id)
     return session.exec(query.order_by(col(TrainingStage.attempt).desc()).limit(1)).first()
+
+
+def answered_by(phase: Phase) -> str:
+    """Which model answers a phase with `generate_with: promoted`, in words; empty for one that asks the base model."""
+    if phase.config.get("generate_with") != "promoted":
+        return ""
+    if phase.generator is None:
+        return "an adapter that is not promoted yet"
+    return f"adapter {phase.generator[:10]}" if phase.generator else "the base model, for nothing was promoted"
 
 
 def _decision(row: GateDecision) -> Decision:

@@ -76,6 +76,9 @@ def diagnose(
         ("database", partial(check_database, connections.database)),
         ("model", partial(check_model, config, facts, home, models or {})),
     ]
+    place = connections.artifacts or (config.farm.artifacts if config else None)
+    if place:
+        checks.append(("artifacts", partial(check_artifacts, place, connections.artifacts_token)))
     return [_guarded(name, check) for name, check in checks]
 
 
@@ -285,6 +288,14 @@ def check_database(url: str) -> Finding:
         fix = "`lemfarm up` on the head node brings it up to date"
         return Finding("database", "warn", f"{shown} belongs to an older lemfarm", fix)
     return Finding("database", "ok", f"{shown}, {'empty' if status == 'empty' else 'schema is current'}")
+
+
+def check_artifacts(place: str, token: str | None) -> Finding:
+    """The place where adapters travel is there, and takes this machine's token."""
+    from lemfarm.training.artifacts import NOBODY, open_store
+
+    open_store(place, token, seconds=_ANSWER_SECONDS).has(NOBODY)
+    return Finding("artifacts", "ok", f"{place} {'answers' if '://' in place else 'is there'}")
 
 
 def check_model(config: "RunConfig | None", facts: MachineFacts, home: Home, models: Mapping[str, Path]) -> Finding:

@@ -46,6 +46,11 @@ class Home:
         return self.root / "exports"
 
     @property
+    def mixes(self) -> Path:
+        """Datasets mixed by recipes: mixes/NAME/FORMAT."""
+        return self.root / "mixes"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -10,10 +10,10 @@ done, whatever its state or epoch.
     leased  -> pending            (released, reaped, its worker died, or a retry)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, or_, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,12 +22,10 @@ from sqlalchemy.sql.selectable import TextualSelect
 from lemfarm.database import Database, prepared
 from lemfarm.identity import canonical_json
 from lemfarm.records import Sample
+from lemfarm.sample_rows import change_all, chunks, count_rows, mark, row_ids, scope
 from lemfarm.work import Balance, Claim, NewVerdict, Planned, PlannedSample, Result, ScoredBy, Sighting
 
-Item = TypeVar("Item")
-
 RETRY_SECONDS = 2.0
-_CHUNK = 500
 
 #: A sample that goes back is not needed any more when its run was cancelled meanwhile.
 _BACK = "CASE (SELECT state FROM run WHERE run.id = sample.run_id) WHEN 'cancelled' THEN 'skipped' ELSE 'pending' END"
@@ -47,19 +45,25 @@ class Ledger:
 
     # ---- planning
 
-    def plan(self, run_id: int, purpose: str, rows: Sequence[PlannedSample]) -> Planned:
-        """Make the run's rows of one purpose those of the plan: add missing ones, mark what left it as superseded,
-        take back what returned to it. Repeating it changes nothing."""
+    def plan(self, run_id: int, purpose: str, rows: Sequence[PlannedSample], *, phase_id: int | None = None) -> Planned:
+        """Make the run's rows of one purpose, or those of one phase, those of the plan: add missing ones, mark what
+        left it as superseded, take back what returned to it. Repeating it changes nothing."""
+        where, values = scope(run_id, purpose, phase_id)
         with self.database.write() as connection:
-            before = _count(connection, "run_id = :run", {"run": run_id})
+            before = count_rows(connection, where, values)
             self._insert(connection, rows)
-            added = _count(connection, "run_id = :run", {"run": run_id}) - before
-            known = _ids(connection, "run_id = :run AND purpose = :purpose AND NOT superseded", run_id, purpose)
-            gone = _ids(connection, "run_id = :run AND purpose = :purpose AND superseded", run_id, purpose)
+            added = count_rows(connection, where, values) - before
+            known = row_ids(connection, f"{where} AND NOT superseded", values)
+            gone = row_ids(connection, f"{where} AND superseded", values)
             wanted = {row.id for row in rows}
-            superseded = _mark(connection, known - wanted, "superseded = true, wave = NULL")
-            restored = _mark(connection, gone & wanted, "superseded = false")
+            superseded = mark(connection, known - wanted, "superseded = true, wave = NULL")
+            restored = mark(connection, gone & wanted, "superseded = false")
             return Planned(added, superseded, restored)
+
+    def drop(self, sample_ids: Iterable[str]) -> int:
+        """Take rows out that left the plan before anybody began them; others of these stay."""
+        with self.database.write() as connection:
+            return change_all(connection, sample_ids, "DELETE FROM sample", "superseded AND epoch = 0")
 
     def _insert(self, connection: Connection, rows: Sequence[PlannedSample]) -> None:
         dialect = sqlite if self.database.is_sqlite else postgresql
@@ -68,13 +72,13 @@ class Ledger:
         moved = {name: statement.excluded[name] for name in ("phase_id", "condition")}  # an evaluation may be renamed
         differs = or_(*(table.c[name] != value for name, value in moved.items()))
         statement = statement.on_conflict_do_update(index_elements=["id"], set_=moved, where=differs)
-        for chunk in _chunks(rows, 5000):
+        for chunk in chunks(rows, 5000):
             connection.execute(statement, [_values(row) | _AS_PLANNED for row in chunk])
 
     def send(self, sample_ids: Iterable[str], wave: int) -> int:
         """Note that messages of this wave are in the queue for these pending samples."""
         with self.database.write() as connection:
-            return _mark(connection, sample_ids, f"wave = {int(wave)}", "state = 'pending'")
+            return mark(connection, sample_ids, f"wave = {int(wave)}", "state = 'pending'")
 
     def forget_messages(self, run_id: int) -> int:
         """The queue lost its messages: pending samples are to be sent again."""
@@ -338,9 +342,7 @@ class Ledger:
 
     def balance(self, run_id: int, purpose: str, *, phase_id: int | None = None) -> Balance:
         """Count a run's samples of one purpose, or those of one of its phases."""
-        where, values = "run_id = :run AND purpose = :purpose", {"run": run_id, "purpose": purpose}
-        if phase_id is not None:
-            where, values = f"{where} AND phase_id = :phase", values | {"phase": phase_id}
+        where, values = scope(run_id, purpose, phase_id)
         columns = "superseded, state, outcome"
         with self.database.read() as connection:
             rows = connection.execute(
@@ -377,24 +379,3 @@ def _claim(now: str) -> TextualSelect:
 
 def _values(item: PlannedSample | NewVerdict | ScoredBy) -> dict[str, Any]:
     return {name: getattr(item, name) for name in item.__dataclass_fields__}
-
-
-def _ids(connection: Connection, where: str, run_id: int, purpose: str) -> set[str]:
-    rows = connection.execute(text(f"SELECT id FROM sample WHERE {where}"), {"run": run_id, "purpose": purpose})
-    return set(rows.scalars())
-
-
-def _count(connection: Connection, where: str, values: Mapping[str, Any]) -> int:
-    return int(connection.execute(text(f"SELECT count(*) FROM sample WHERE {where}"), dict(values)).scalar_one())
-
-
-def _mark(connection: Connection, sample_ids: Iterable[str], assignments: str, guard: str = "1 = 1") -> int:
-    statement = text(f"UPDATE sample SET {assignments} WHERE id IN :ids AND {guard}").bindparams(
-        bindparam("ids", expanding=True)
-    )
-    return sum(connection.execute(statement, {"ids": chunk}).rowcount for chunk in _chunks(list(sample_ids), _CHUNK))
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

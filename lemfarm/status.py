@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 from lemfarm.candidates import CellCandidates, cell_candidates, given_up_probes, per_accepted
 from lemfarm.cut_loops import CutLoops, count_cut_loops
 from lemfarm.database import Database
-from lemfarm.decisions import newest_decision, newest_stage
+from lemfarm.decisions import answered_by, newest_decision, newest_stage
 from lemfarm.errors import NotFound
+from lemfarm.external_mix import Mix, read_outlook
 from lemfarm.host.power import PowerState
 from lemfarm.records import (
     UNTRAINED,
@@ -54,11 +55,13 @@ class PhaseStatus:
     training: str = ""
     attempt: int = 0  #: at training it; 0 before the first
     decision: str = ""  #: the newest about its adapter, in words
+    answered_by: str = ""  #: with `generate_with: promoted`: which model, in words
     losses: tuple[tuple[str, int, float], ...] = ()
     reasons: tuple[tuple[str, int], ...] = ()  #: why samples were rejected or failed, most frequent first
     given_up: tuple[str, ...] = ()  #: probes that get no more samples, for they would hardly reach their share
     candidates_per_accepted: float | None = None  #: judged samples for each accepted one; none before the first
     cells: tuple[CellCandidates, ...] = ()
+    mix: Mix | None = None  #: with answers from elsewhere, once its quota is full; none where it takes none
 
     @property
     def pass_rate(self) -> float | None:
@@ -224,11 +227,13 @@ def _phase(session: Session, connection: Connection, phase: Phase) -> PhaseStatu
         training=stage.state if stage else "",
         attempt=stage.attempt if stage else 0,
         decision=decision.text if decision else "",
+        answered_by=answered_by(phase),
         losses=_losses(session, stage) if stage else (),
         reasons=_reasons(connection, phase.id),
         given_up=given_up_probes(cells),
         candidates_per_accepted=per_accepted(sum(cell.candidates for cell in cells), counts.get("accepted", 0)),
         cells=cells,
+        mix=read_outlook(connection, phase.id, phase.config, cells),
         **counts,
     )
 

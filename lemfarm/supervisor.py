@@ -120,6 +120,39 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
+@dataclass
+class KeptServer:
+    """A server as a supervisor's member; one that lives already (its supervisor was killed) is adopted. `stop` ends
+    such a one, with a grace in seconds."""
+
+    name: str
+    lives: Callable[[], bool]
+    command: Callable[[], Child]
+    stop: Callable[[float], object]
+    grace_seconds: float = 15.0
+    _child: Child | None = None
+
+    def start(self) -> None:
+        """Start it where it was, unless one lives. Raises NoSpace, BrokerDown, OSError."""
+        if self._child is None and self.lives():
+            return
+        self._child = self.command()
+        self._child.start()
+
+    def exit_code(self) -> int | None:
+        """None while it lives; an adopted one that is gone counts as killed."""
+        if self._child is not None:
+            return self._child.exit_code()
+        return None if self.lives() else -int(signal.SIGKILL)
+
+    def end(self, *, at_once: bool) -> None:
+        """SIGTERM, or SIGKILL; an adopted one has ended when this returns."""
+        if self._child is not None:
+            self._child.end(at_once=at_once)
+        else:
+            self.stop(0.0 if at_once else self.grace_seconds)
+
+
 @dataclass(slots=True)
 class _Kept:
     member: Member

@@ -1,13 +1,12 @@
 """The services of this machine, kept alive in the background; the Python twin of `lemfarm up`, `down` and `join`.
 
-`python -m lemfarm.up` is the supervisor: in a session of its own, it keeps the embedded Valkey and Flower alive until
-SIGTERM. Only one runs per home. When it ends it leaves Valkey running, so that one supervisor can take over from
-another without a gap; `down` stops everything.
+`python -m lemfarm.up` is the supervisor: in a session of its own, it keeps the embedded Valkey, Flower and, where it is
+wanted, the adapters' store alive until SIGTERM. Only one runs per home. When it ends it leaves Valkey running, so that
+one supervisor can take over from another without a gap; `down` stops everything.
 """
 
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -19,21 +18,32 @@ from urllib.parse import urlsplit
 from lemfarm import flower as web
 from lemfarm import valkey
 from lemfarm.broker import ping
-from lemfarm.connections import Connections, child_environment, no_space, redacted, resolve, write_join_file
+from lemfarm.connections import (
+    Connections,
+    Listen,
+    child_environment,
+    free_port,
+    no_space,
+    redacted,
+    resolve,
+    write_join_file,
+)
 from lemfarm.errors import InputError, LemfarmError, Unavailable, VersionError
 from lemfarm.home import Home, open_home
 from lemfarm.locks import end_holder, is_locked, read_number, take_lock, wait_until
 from lemfarm.rotation import LOG_VARIABLE, keep_own_output_small, rotate
-from lemfarm.supervisor import Child, Event, Member, Supervisor
+from lemfarm.supervisor import Event, KeptServer, Member, Supervisor
 from lemfarm.supervisor import run as supervise
+from lemfarm.training import artifact_service as store
 
-VALKEY, FLOWER = "valkey", "flower"
+VALKEY, FLOWER, ARTIFACTS = "valkey", "flower", "artifacts"
 EMBEDDED = "embedded"
 
 _GRACE_SECONDS = 15.0
 _END_SECONDS = 30.0  # the grace, then what a kill takes
 _READY_SECONDS = 90.0
 _NO_FLOWER = "--no-flower"
+_ARTIFACTS = "--artifacts="
 
 log = logging.getLogger("lemfarm.up")
 
@@ -45,6 +55,7 @@ class Services:
     connections: Connections
     valkey: valkey.EmbeddedValkey | None
     flower: web.RunningFlower | None
+    artifacts: store.RunningArtifacts | None
     started: tuple[str, ...]
     database: str  #: created, migrated or current
 
@@ -58,25 +69,29 @@ class Joined:
     schema: str
 
 
-def up(home: Home, connections: Connections, flower: bool = True) -> Services:
-    """Make sure that broker, database and (unless not wanted) Flower run, and keep running after this process.
+def up(home: Home, connections: Connections, flower: bool = True, artifacts: Listen | None = None) -> Services:
+    """Make sure that broker, database, (unless not wanted) Flower and (where wanted) the adapters' store run, and keep
+    running after this process.
 
     A broker with a URL is asked for an answer, never started. Raises BrokerDown, NoSpace, DatabaseDown, VersionError;
-    InputError when a supervisor keeps services for another broker; Unavailable when Flower does not start.
+    InputError when a supervisor keeps services for another broker, or the store listens elsewhere; Unavailable when
+    Flower or the store does not start.
     """
     home.ensure()
     _refuse_other_broker(home, connections)
+    if artifacts:
+        _refuse_other_place(home, artifacts)
     before = running(home)
     if not connections.embedded_broker:
         ping(str(connections.broker))
     database = _migrate(connections.database)
     server = valkey.ensure(home) if connections.embedded_broker else None
     served = connections.with_broker(server.url) if server else connections
-    _keep(home, connections, flower)
-    found = web.find_running(home)
-    now = {VALKEY: server is not None, FLOWER: found is not None}
+    _keep(home, connections, flower, artifacts)
+    found, kept = web.find_running(home), store.find_running(home)
+    now = {VALKEY: server is not None, FLOWER: found is not None, ARTIFACTS: kept is not None}
     started = tuple(name for name, runs in now.items() if runs and name not in before)
-    return Services(served, server, found, started, database)
+    return Services(served, server, found, kept, started, database)
 
 
 def down(home: Home) -> tuple[str, ...]:
@@ -87,13 +102,18 @@ def down(home: Home) -> tuple[str, ...]:
     before = running(home)
     _end_supervisor(home)
     web.stop(home)
+    store.stop(home)
     valkey.stop(home)
     return tuple(before)
 
 
 def running(home: Home) -> list[str]:
     """Which services of this home live now."""
-    lives = {VALKEY: valkey.is_running(home), FLOWER: web.find_running(home) is not None}
+    lives = {
+        VALKEY: valkey.is_running(home),
+        FLOWER: web.find_running(home) is not None,
+        ARTIFACTS: store.find_running(home) is not None,
+    }
     return [name for name, is_alive in lives.items() if is_alive]
 
 
@@ -183,28 +203,50 @@ def _refuse_other_broker(home: Home, connections: Connections) -> None:
         )
 
 
-def _keep(home: Home, connections: Connections, flower: bool) -> None:
+def _refuse_other_place(home: Home, wanted: Listen) -> None:
+    found = store.find_running(home)
+    if found is not None and found.url != f"http://{wanted}":
+        raise InputError(f"{home.root}: the artifact store listens at {found.url}: `lemfarm down` first.")
+    try:
+        is_free = found is not None or free_port(wanted.port, wanted.address) == wanted.port
+    except OSError as error:
+        raise Unavailable(f"{wanted} cannot be listened on: {error.strerror or error}") from error
+    if not is_free:
+        raise Unavailable(f"{wanted} cannot be listened on: somebody else does; name another port.")
+
+
+def _keep(home: Home, connections: Connections, flower: bool, artifacts: Listen | None) -> None:
     """Start the supervisor, or one that keeps more; return when all it keeps answers."""
-    if not connections.embedded_broker and not flower:
+    if not connections.embedded_broker and not flower and artifacts is None:
         return  # nothing of ours to keep alive
     place = _Place(home)
-    if place.kept and flower and FLOWER not in place.kept:
+    wanted = {FLOWER: flower, ARTIFACTS: artifacts is not None}
+    if place.kept and any(is_wanted and name not in place.kept for name, is_wanted in wanted.items()):
+        flower, artifacts = flower or FLOWER in place.kept, artifacts or _served(home)
         _end_supervisor(home)
-    process = None if place.kept else _spawn(home, connections, flower)
+    process = None if place.kept else _spawn(home, connections, flower, artifacts)
 
     def ready() -> bool:
-        return bool(place.kept) and (not flower or _flower_answers(home))
+        return bool(place.kept) and (not flower or _flower_answers(home)) and (not artifacts or _store_answers(home))
 
     def failed() -> bool:
         return process is not None and process.poll() not in (None, 0)
 
     if not wait_until(lambda: ready() or failed(), _READY_SECONDS) or not ready():
-        logs = [place.log, home.logs / "flower.log"] if flower else [place.log]
+        names = {"flower.log": flower, "artifacts.log": artifacts is not None}
+        logs = [place.log, *(home.logs / name for name, is_wanted in names.items() if is_wanted)]
         raise Unavailable(f"the services do not come up: {_last_line(logs)} See {' and '.join(map(str, logs))}.")
 
 
-def _spawn(home: Home, connections: Connections, flower: bool) -> subprocess.Popen[bytes]:
+def _served(home: Home) -> Listen | None:
+    """Where the store listens that the supervisor before kept."""
+    found = store.find_running(home)
+    return Listen.parse(found.url.removeprefix("http://")) if found else None
+
+
+def _spawn(home: Home, connections: Connections, flower: bool, artifacts: Listen | None) -> subprocess.Popen[bytes]:
     place = _Place(home)
+    options = [*([] if flower else [_NO_FLOWER]), *([f"{_ARTIFACTS}{artifacts}"] if artifacts else [])]
     home.ensure(home.logs)
     rotate(place.log)
     try:
@@ -213,7 +255,7 @@ def _spawn(home: Home, connections: Connections, flower: bool) -> subprocess.Pop
         raise no_space(place.log, error) from error
     with output:
         return subprocess.Popen(
-            [sys.executable, "-m", "lemfarm.up", *([] if flower else [_NO_FLOWER])],
+            [sys.executable, "-m", "lemfarm.up", *options],
             cwd=home.root,
             env={**os.environ, **child_environment(connections, home), LOG_VARIABLE: str(place.log)},
             stdin=subprocess.DEVNULL,
@@ -234,9 +276,16 @@ def _end_supervisor(home: Home) -> None:
 
 def _flower_answers(home: Home) -> bool:
     found = web.find_running(home)
-    if found is None:
-        return False
-    address = urlsplit(found.url)
+    return found is not None and _answers(found.url)
+
+
+def _store_answers(home: Home) -> bool:
+    found = store.find_running(home)
+    return found is not None and _answers(found.url)
+
+
+def _answers(url: str) -> bool:
+    address = urlsplit(url)
     try:
         socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=1.0).close()
     except OSError:
@@ -247,38 +296,6 @@ def _flower_answers(home: Home) -> bool:
 def _last_line(logs: Sequence[Path]) -> str:
     lines = [line for path in logs if path.exists() for line in path.read_text(errors="replace").splitlines()]
     return lines[-1] if lines else "they wrote nothing to their logs."
-
-
-class KeptFlower:
-    """Flower as a supervisor's member; one that lives already (its supervisor was killed) is adopted."""
-
-    name = FLOWER
-
-    def __init__(self, home: Home, connections: Connections) -> None:
-        self._home = home
-        self._connections = connections
-        self._child: Child | None = None
-
-    def start(self) -> None:
-        """Start it on its old port, unless one lives. Raises NoSpace, BrokerDown, OSError."""
-        if self._child is None and web.find_running(self._home) is not None:
-            return
-        broker = self._connections.broker or valkey.ensure(self._home).url
-        self._child = web.flower_command(self._home, broker).child()
-        self._child.start()
-
-    def exit_code(self) -> int | None:
-        """None while it lives; an adopted one that is gone counts as killed."""
-        if self._child is not None:
-            return self._child.exit_code()
-        return None if web.find_running(self._home) else -int(signal.SIGKILL)
-
-    def end(self, *, at_once: bool) -> None:
-        """SIGTERM, or SIGKILL; an adopted one has ended when this returns."""
-        if self._child is not None:
-            self._child.end(at_once=at_once)
-        else:
-            web.stop(self._home, grace_seconds=0.0 if at_once else _GRACE_SECONDS)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -292,7 +309,8 @@ def main(arguments: Sequence[str]) -> int:
     lock = take_lock(place.lock)
     if lock is None:
         return 0
-    members = _members(home, connections, flower=_NO_FLOWER not in arguments)
+    served = next((Listen.parse(one.removeprefix(_ARTIFACTS)) for one in arguments if one.startswith(_ARTIFACTS)), None)
+    members = _members(home, connections, flower=_NO_FLOWER not in arguments, artifacts=served)
     try:
         place.pid.write_text(f"{os.getpid()}\n")
         place.keeps.write_text(" ".join([_broker_name(connections), *(member.name for member in members)]))
@@ -305,14 +323,34 @@ def main(arguments: Sequence[str]) -> int:
         os.close(lock)
 
 
-def _members(home: Home, connections: Connections, *, flower: bool) -> list[Member]:
+def _members(home: Home, connections: Connections, *, flower: bool, artifacts: Listen | None) -> list[Member]:
     """Members, not services: a supervisor without members would have nothing to wait for."""
     members: list[Member] = []
     if connections.embedded_broker:
         members.append(valkey.KeptValkey(home, leave_running=True))
     if flower:
-        members.append(KeptFlower(home, connections))
+        members.append(_kept_flower(home, connections))
+    if artifacts:
+        members.append(_kept_store(home, artifacts))
     return members
+
+
+def _kept_flower(home: Home, connections: Connections) -> KeptServer:
+    return KeptServer(
+        FLOWER,
+        lives=lambda: web.find_running(home) is not None,
+        command=lambda: web.flower_command(home, connections.broker or valkey.ensure(home).url).child(),
+        stop=lambda grace: web.stop(home, grace_seconds=grace),
+    )
+
+
+def _kept_store(home: Home, place: Listen) -> KeptServer:
+    return KeptServer(
+        ARTIFACTS,
+        lives=lambda: store.find_running(home) is not None,
+        command=lambda: store.server_process(home, place.address, place.port),
+        stop=lambda grace: store.stop(home, grace_seconds=grace),
+    )
 
 
 def _note(event: Event) -> None:

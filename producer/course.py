@@ -89,22 +89,27 @@ class Course:
         """How many samples a phase plans: texts x samples."""
         return sum(len(probe.variants) for probe in self.phase_probes[phase.name]) * phase.samples
 
-    def distil_rows(self, run_id: int, phase_ids: Mapping[str, int], limit: int | None) -> list[PlannedSample]:
-        """All rows of all phases, or the first `limit`: first samples of every text come before second ones."""
+    def distil_rows(
+        self, run_id: int, phase_ids: Mapping[str, int], limit: int | None, adapters: Mapping[str, str] | None = None
+    ) -> list[PlannedSample]:
+        """All rows of all phases, or the first `limit`: first samples of every text come before second ones. A phase
+        without one of the `adapters` asks the base model."""
         rows: list[PlannedSample] = []
         for phase in self.config.phases:
-            for row in self._phase_rows(phase, run_id, phase_ids[phase.name]):
+            for row in self._phase_rows(phase, run_id, phase_ids[phase.name], (adapters or {}).get(phase.name)):
                 if limit is not None and len(rows) >= limit:
                     return rows
                 rows.append(row)
         return rows
 
-    def _phase_rows(self, phase: PhaseConfig, run_id: int, phase_id: int) -> Iterator[PlannedSample]:
+    def _phase_rows(
+        self, phase: PhaseConfig, run_id: int, phase_id: int, adapter: str | None
+    ) -> Iterator[PlannedSample]:
         sampling = self.config.sampling_for(phase).model_dump(mode="json")
         kernel = self.kernel_of(phase)
         config = self.config.kernel_for(phase)
         placement = config.placement if kernel and config else Placement.NONE
-        texts = list(self._texts(self.phase_probes[phase.name], kernel, placement, sampling))
+        texts = list(self._texts(self.phase_probes[phase.name], kernel, placement, sampling, adapter))
         for index in range(phase.samples):
             for text in texts:
                 yield self._row(text, run_id, phase_id, phase.name, Purpose.DISTIL, index)
@@ -124,11 +129,7 @@ class Course:
             texts = list(self._texts(self.evaluation_probes, kernel, placement, sampling, evaluate.adapter))
             for index in range(evaluate.samples):
                 rows += [
-                    replace(
-                        self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, index, condition),
-                        adapter_id=evaluate.adapter,
-                    )
-                    for text in texts
+                    self._row(text, run_id, phase_id, EVALUATION, Purpose.EVALUATE, index, condition) for text in texts
                 ]
         return rows
 
@@ -155,7 +156,8 @@ class Course:
             if mark in asked:
                 continue
             asked.add(mark)
-            yield _Text(probe_key(probe.id), variant_key(probe.id, variant), mark, kernel_hash, placement, sampling)
+            names = (probe_key(probe.id), variant_key(probe.id, variant), mark)
+            yield _Text(*names, kernel_hash, adapter, placement, sampling)
 
     def _row(
         self, text: "_Text", run_id: int, phase_id: int, scope: str, purpose: Purpose, index: int, condition: str = ""
@@ -172,7 +174,7 @@ class Course:
             fingerprint=text.fingerprint,
             condition=condition,
             kernel_hash=text.kernel_hash,
-            adapter_id=None,
+            adapter_id=text.adapter_id,
             placement=text.placement,
             sampling=text.sampling,
             seed=sample_seed(text.sampling["seed"], identity),
@@ -187,6 +189,7 @@ class _Text:
     variant_id: str
     fingerprint: str
     kernel_hash: str | None
+    adapter_id: str | None
     placement: Placement
     sampling: dict[str, Any]
 

@@ -1,6 +1,6 @@
 """Evaluation as farm work: the same rows, asked of an adapter, and the figures that come of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import text
@@ -9,10 +9,10 @@ from sqlmodel import Session, col, select
 from lemfarm.database import Database
 from lemfarm.evaluation.measurement import ScoredAnswer, Split, details_of, in_split
 from lemfarm.evaluation.statistics import bootstrap_mean
-from lemfarm.identity import fingerprint, sample_id, sample_seed
 from lemfarm.ledger import Ledger
-from lemfarm.records import Adapter, Evaluation, Phase, Purpose, Run, Sample, Variant
+from lemfarm.records import Adapter, Evaluation, Phase, Purpose, Run, Sample
 from lemfarm.work import PlannedSample
+from producer.asked import asked_of, planned_row
 from producer.course import EVALUATION
 from producer.measured_answers import evaluation_answers
 
@@ -38,7 +38,7 @@ def plan_adapter_evaluation(database: Database, run_id: int, adapter: str) -> in
             col(Sample.superseded).is_(False),
             col(Sample.adapter_id).is_(None),
         )
-        base = [_planned(row) for row in session.exec(query)]
+        base = [planned_row(row) for row in session.exec(query)]
     adapters = dict.fromkeys([*_measured(database, run_id), adapter])
     rows = base + [row for one in adapters for row in _for_adapter(database, run_id, base, one)]
     Ledger(database).plan(run_id, Purpose.EVALUATE, rows)
@@ -70,21 +70,12 @@ def _measured(database: Database, run_id: int) -> list[str]:
         return list(session.exec(query))
 
 
-def _for_adapter(
-    database: Database, run_id: int, base: Sequence[PlannedSample], adapter: str
-) -> Iterator[PlannedSample]:
+def _for_adapter(database: Database, run_id: int, base: Sequence[PlannedSample], adapter: str) -> list[PlannedSample]:
     with database.read() as connection, Session(bind=connection) as session:
         run = session.get_one(Run, run_id)
         phase_id = _phase_of(session, run_id, adapter)
-        wanted = {row.variant_id for row in base}
-        messages = {v.id: v.messages for v in session.exec(select(Variant)) if v.id in wanted}
-    for row in base:
-        mark = fingerprint(
-            run.model_key, adapter, row.kernel_hash, row.placement, messages[row.variant_id], row.sampling
-        )
-        identity = sample_id(run.name, EVALUATION, mark, row.sample_index)
-        seed = sample_seed(row.sampling["seed"], identity)
-        yield replace(row, id=identity, fingerprint=mark, phase_id=phase_id, adapter_id=adapter, seed=seed)
+        asked = asked_of(session, run, EVALUATION, base, adapter)
+    return [replace(row, phase_id=phase_id) for row in asked]
 
 
 def _phase_of(session: Session, run_id: int, adapter: str) -> int:
@@ -94,10 +85,6 @@ def _phase_of(session: Session, run_id: int, adapter: str) -> int:
     ids = [found for found in session.exec(query.order_by(col(Phase.position))) if found is not None]
     own = session.get_one(Adapter, adapter).phase_id
     return own if own in ids else ids[-1]
-
-
-def _planned(row: Sample) -> PlannedSample:
-    return PlannedSample(**{name: getattr(row, name) for name in PlannedSample.__dataclass_fields__})
 
 
 def measure(database: Database, run_id: int, scorer: str) -> list[Evaluation]:

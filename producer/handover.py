@@ -30,6 +30,7 @@ from lemfarm.records import (
 from lemfarm.training.phases import open_stage
 from producer.evaluation import is_measured, measure, plan_adapter_evaluation
 from producer.gatekeeping import let_gates_decide, why_blocked
+from producer.generators import is_unfixed, settle_generators
 from producer.quotas import close_what_is_full, want_again
 from producer.rejudging import rejudge_outdated
 from producer.standing import Standing, read_standing
@@ -71,6 +72,16 @@ class PhaseView:
         return self.standing.reviews_due(self.config.quota, self.config.review) if untrained else 0
 
     @property
+    def unfixed(self) -> bool:
+        """It waits for the adapter that is to answer it."""
+        return is_unfixed(self.row, self.config)
+
+    @property
+    def samples_now(self) -> bool:
+        """It may have samples to send, and neither an adapter nor people are waited for."""
+        return self.row.state == PhaseState.OPEN and not self.unfixed and not self.reviews_due
+
+    @property
     def settled(self) -> bool:
         """No sample of it is in anybody's hands any more."""
         return self.row.state != PhaseState.OPEN and self.standing.leased == 0 and not self.reviews_due
@@ -89,6 +100,7 @@ class Handover:
         """One step of one run."""
         if self._too_many_failures(run, config):
             return
+        settle_generators(self.ledger, run, config)
         phases = self._phases(run, config)
         for phase in phases:
             if phase.row.state in UNTRAINED:
@@ -97,16 +109,16 @@ class Handover:
         if run.sample_limit == 0:  # it measures, and samples nothing to be trained on
             self._evaluate_or_end(run, config)
             return
-        current = next((one for one in phases if one.row.state == PhaseState.OPEN and not one.reviews_due), None)
+        current = next((one for one in phases if one.samples_now), None)
         if current is not None:
             self.waves.send_phase(run, current.id, current.config, current.standing)
         if not self._all_exhausted_may_go_on(run, phases):
             return
         if self._train_next(run, config, phases):
             return
-        if current is None and all(phase.settled for phase in phases):
+        if current is None and all(phase.settled or phase.unfixed for phase in phases):
             self._finish(run, config, phases)
-        elif current is None and all(phase.settled or phase.reviews_due for phase in phases):
+        elif current is None and all(phase.settled or phase.unfixed or phase.reviews_due for phase in phases):
             self._wait_for_reviews(run, next(phase for phase in phases if phase.reviews_due))
 
     def _wait_for_reviews(self, run: Run, phase: PhaseView) -> None:
@@ -119,6 +131,14 @@ class Handover:
         counted = f"{phase.standing.accepted(quota)} of {quota.accepted} are accepted"
         said = f"phase {name}: {waiting} for review, {counted}: `lemfarm review {run.name} --phase {name}`. "
         self._end(run, RunState.HELD, said + "The same run goes on after that.", phase=name)
+
+    def _wait_for_training(self, run: Run, phase: Phase) -> None:
+        """A phase wants the adapter of an earlier one, and the run was started to train nothing."""
+        measured = self.ledger.balance(_id(run), Purpose.EVALUATE)
+        if run.trains or measured.pending or measured.leased:
+            return
+        said = f"phase {phase.name} is answered by the adapter of a phase before it, and this run does not train: "
+        self._end(run, RunState.HELD, f"{said}`lemfarm train {run.name}` lets it.", phase=phase.name)
 
     def _phases(self, run: Run, config: RunConfig) -> list[PhaseView]:
         with self.database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
@@ -226,6 +246,10 @@ class Handover:
     def _finish(self, run: Run, config: RunConfig, phases: Sequence[PhaseView]) -> None:
         """Nothing is left to sample or train: the run waits for a person, was stopped by a gate, or is done."""
         blocked = next((phase.row for phase in phases if phase.row.state in BLOCKED), None)
+        unfixed = next((phase.row for phase in phases if phase.unfixed), None)
+        if blocked is None and unfixed is not None:
+            self._wait_for_training(run, unfixed)
+            return
         if blocked is None:
             self._evaluate_or_end(run, config)
             return

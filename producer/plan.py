@@ -6,6 +6,7 @@ from sqlmodel import Session, col, func, select
 
 from lemfarm import __version__
 from lemfarm.config import config_data, config_hash
+from lemfarm.curation.settling import settle_run
 from lemfarm.database import Database
 from lemfarm.errors import InputError, ModelMismatch, VersionError
 from lemfarm.gates import gate_hash
@@ -31,12 +32,15 @@ from lemfarm.training.phases import retry_trainings
 from lemfarm.training.promotion import is_blocked, judge_anew
 from producer.course import Course, as_json, probe_key, variant_key
 from producer.evaluation import measured_adapter_rows
+from producer.external import ImportedAnswers, import_configured, require_sources
+from producer.generators import fixed_adapters
 from producer.rejudging import rejudge_unscored, reopen
 
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """What planning found and did. `created`: the run is new; `changed`: its configuration differs from last time."""
+    """What planning found and did. `created`: the run is new; `changed`: its configuration differs from last time;
+    `external`: what became of the answers from elsewhere that it names."""
 
     run_id: int
     created: bool
@@ -44,6 +48,7 @@ class PlanResult:
     added: int = 0
     superseded: int = 0
     restored: int = 0
+    external: tuple[ImportedAnswers, ...] = ()
 
 
 def apply_plan(
@@ -52,8 +57,9 @@ def apply_plan(
     """Write run, phases, probes, kernels and sample rows; a second call with the same course changes nothing.
 
     Raises ModelMismatch when the weights are not those the run began with, VersionError for a run of another lemfarm,
-    InputError for a cancelled one.
+    InputError for a cancelled one, and for one that takes answers from a run which is not there.
     """
+    require_sources(database, course.config)
     wanted = content_hash([config_hash(course.config), course.model_key, limit, trains])
     with database.session() as session:
         _refuse_foreign_adapter(session, course)
@@ -66,17 +72,22 @@ def apply_plan(
         if changed:
             _save_texts(session, course)
     if not changed:
+        external = import_configured(database, run_id, files=False)
+        if any(one.added for one in external):
+            settle_run(database, run_id)
         _wake(database, run_id, changed=rejudge_unscored(database, run_id) > 0)
-        return PlanResult(run_id, created, changed)
+        return PlanResult(run_id, created, changed, external=external)
     ledger = Ledger(database)
-    distil = ledger.plan(run_id, Purpose.DISTIL, course.distil_rows(run_id, phase_ids, limit))
+    rows = course.distil_rows(run_id, phase_ids, limit, fixed_adapters(database, run_id))
+    distil = ledger.plan(run_id, Purpose.DISTIL, rows)
     base = course.evaluation_rows(run_id, phase_ids[course.config.phases[0].name])
     ledger.plan(run_id, Purpose.EVALUATE, base + measured_adapter_rows(database, run_id, base))
+    external = import_configured(database, run_id, files=True)
     reopen(database, run_id)
     with database.session() as session:
         session.get_one(Run, run_id).planned_hash = wanted
     _wake(database, run_id, changed=True)
-    return PlanResult(run_id, created, changed, distil.added, distil.superseded, distil.restored)
+    return PlanResult(run_id, created, changed, distil.added, distil.superseded, distil.restored, external)
 
 
 def _save_run(
@@ -208,6 +219,7 @@ def _save_phases(session: Session, run_id: int, course: Course) -> dict[str, int
     for position, config in enumerate(course.config.phases):
         phase = known.pop(config.name, None) or Phase(run_id=run_id, name=config.name, position=position)
         phase.position, phase.retired = position, False
+        phase.generator = phase.generator if config.generate_with == "promoted" else None
         judge_anew(phase, config)
         phase.config, phase.gate_hash = config.model_dump(mode="json"), gate_hash(config.gates, config.review)
         if phase.state in UNTRAINED:

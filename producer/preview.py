@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lemfarm.config import PhaseConfig, RunConfig, config_warnings
 from lemfarm.config.rules import estimated_tokens
+from lemfarm.curation.external_files import FoundAnswer, read_answers
 from lemfarm.estimates import Rate, Training, generation_seconds, training_plan
 from lemfarm.home import Home
 from lemfarm.machine import MachineFacts, machine_facts
@@ -16,6 +17,7 @@ from lemfarm.planning import grid as grid_of
 from lemfarm.probes import Probe, read_probes
 from producer.costs import Costs, LocalModel, Work, costs_of, look_up, rate_of
 from producer.course import Course
+from producer.external_sources import probe_questions
 from producer.training_costs import TrainingCosts, training_costs
 
 _PREVIEWED = "preview"  #: stands where a model's key would: counts do not depend on it
@@ -62,6 +64,27 @@ class PhasePreview:
     training_costs: TrainingCosts | None
     reviewed: float  #: answers that people look at, if the quota is just filled
     review_before_training: bool
+    generate_with: str
+    waits_for: str | None  #: the last phase that trains before it, where its adapter answers this one
+    external: "ExternalPreview | None" = None
+
+    @property
+    def rows(self) -> int:
+        """What it trains on if the quota is full and all external answers that are wanted are there."""
+        return self.accepted + (self.external.wanted if self.external else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalPreview:
+    """Answers from elsewhere beside a full quota: how many the share asks for; how many in the `files` answer a
+    question of the phase, before its gates have judged them; `refused` lines that do not; other runs that give some."""
+
+    share: float
+    wanted: int
+    files: int
+    found: int
+    refused: int
+    runs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +167,29 @@ def _phase(
         training_costs=training_costs(course.config, phase, model, facts, answered_tokens=prompt + answer),
         reviewed=phase.review.share * quota.accepted,
         review_before_training=phase.review.before_training,
+        generate_with=phase.generate_with,
+        waits_for=_waits_for(course.config, phase),
+        external=_external(phase, probes),
     )
+
+
+def _external(phase: PhaseConfig, probes: Sequence[Probe]) -> ExternalPreview | None:
+    external = phase.external
+    if not external.share:
+        return None
+    questions, found, refused = probe_questions(probes), 0, 0
+    for answer in (one for path in external.files for one in read_answers(path)):
+        is_taken = isinstance(answer, FoundAnswer) and questions.has(answer)
+        found, refused = found + is_taken, refused + (not is_taken)
+    wanted = external.beside(phase.quota.accepted)
+    return ExternalPreview(external.share, wanted, len(external.files), found, refused, external.runs)
+
+
+def _waits_for(config: RunConfig, phase: PhaseConfig) -> str | None:
+    if phase.generate_with != "promoted":
+        return None
+    before = [one.name for one in config.phases[: config.phases.index(phase)] if one.train]
+    return before[-1] if before else None
 
 
 def _longest(probes: Sequence[Probe]) -> int:
@@ -170,12 +215,13 @@ def _outlooks(phase: PhaseConfig, cells: Sequence[Cell], rate: Rate | None) -> I
 
 
 def _training(config: RunConfig, phase: PhaseConfig) -> Training | None:
-    """How far training goes with a full quota; the part that validates is counted among the examples."""
+    """How far training goes with a full quota and all external answers that are wanted; the part that validates is
+    counted among the examples."""
     if phase.train is None or config.train is None:
         return None
     return training_plan(
         phase.train.iterations,
-        phase.quota.accepted,
+        phase.rows,
         batch_size=config.train.batch_size,
         grad_accumulation_steps=config.train.grad_accumulation_steps,
     )

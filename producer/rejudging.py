@@ -16,6 +16,7 @@ from lemfarm.gates import gate_hash
 from lemfarm.ledger import Ledger
 from lemfarm.records import Phase, PhaseState, Run
 from lemfarm.work import NewVerdict
+from producer.external_judging import rejudge_external
 from producer.judging import Judged, JudgedPage, Which, judged_pages
 from producer.quotas import want_again
 
@@ -77,6 +78,8 @@ def reopen(
         for phase, config in phases
         if names is None or phase.name in names
     }
+    for phase, config in phases:
+        rejudge_external(database, _id(phase), config)
     changes = settle_run(database, run_id)
     for phase, config in phases:
         settled = [change for change in changes if change.phase_id == phase.id]
@@ -93,14 +96,16 @@ def reopen(
 
 def rejudge_unscored(database: Database, run_id: int) -> int:
     """Judge again what is held because a scorer was missing; returns how many have another outcome now."""
+    external = sum(rejudge_external(database, _id(phase), config) for phase, config in live_phases(database, run_id))
     waiting = prepared(
         """SELECT count(*) FROM sample s WHERE s.run_id = :run AND s.purpose = 'distil' AND NOT s.superseded
            AND s.state = 'done' AND """
         + Which.UNSCORED
     )
     with database.read() as connection:
-        if not connection.execute(waiting, {"run": run_id}).scalar_one():
-            return 0
+        samples = int(connection.execute(waiting, {"run": run_id}).scalar_one())
+    if not samples and not external:
+        return 0
     changed = 0
     for phase, config in live_phases(database, run_id):
         changed += judge_again(database, _id(phase), config, Which.UNSCORED).changed
@@ -112,6 +117,7 @@ def rejudge_outdated(database: Database, phase_id: int, config: PhaseConfig) -> 
     settle who is whose duplicate. Scores that are missing are computed; nothing is generated. Returns how many verdicts
     are new."""
     written = judge_again(database, phase_id, config, Which.OTHERS, processes=1).written
+    rejudge_external(database, phase_id, config)
     return written + len(settle_run(database, _run_of(database, phase_id)))
 
 

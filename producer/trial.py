@@ -103,7 +103,8 @@ def _shrunk(config: RunConfig, folder: Path, count: int, samples: int) -> RunCon
         path.write_text("".join(canonical_json(_probe_line(probe)) + "\n" for probe in chosen), encoding="utf-8")
         size = sum(len(probe.variants) for probe in chosen) * samples
         quota = {"accepted": size, "enough": 1, "stop_when_full": False, "when_exhausted": "train"}
-        phase |= {"probes": [str(path)], "samples": samples, "train": None, "quota": phase["quota"] | quota}
+        phase |= {"probes": [str(path)], "samples": samples, "quota": phase["quota"] | quota}
+        phase |= {"train": None, "external": {}}
         phase["quota"]["at_most_per_probe"] = None
     return config_from_data(data)
 

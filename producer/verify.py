@@ -47,6 +47,9 @@ _RULES: Mapping[str, str] = {
         AND ((state = 'leased') <> (lease_expires > 0))""",
     "a failed sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'failed'
         AND error_class IS NULL""",
+    "what a phase samples is answered by its model": """SELECT s.id FROM sample s JOIN phase p ON p.id = s.phase_id
+        WHERE s.run_id = :run AND s.purpose = 'distil' AND NOT s.superseded AND s.epoch > 0
+        AND p.generator IS NOT NULL AND coalesce(s.adapter_id, '') <> p.generator""",
     "a skipped sample says why": """SELECT id FROM sample WHERE run_id = :run AND state = 'skipped' AND reason = ''""",
     "every attempt of a sample that is not leased has ended": """SELECT s.id FROM sample s JOIN attempt a
         ON a.sample_id = s.id WHERE s.run_id = :run AND s.state <> 'leased' AND a.ending = ''""",

@@ -19,6 +19,7 @@ class Hub:
     refuse: int | None = None
     address: str = ""
     created: list[dict[str, Any]] = field(default_factory=list)
+    kinds: set[str] = field(default_factory=set)  #: models, datasets: where commits went
     files: dict[str, bytes] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)  #: commit messages
     tokens: set[str | None] = field(default_factory=set)
@@ -64,11 +65,14 @@ def hub() -> Iterator[Hub]:
 def _act(state: Hub, path: str, body: bytes) -> dict[str, Any]:
     if path == "/api/repos/create":
         state.created.append(json.loads(body))
-        return {"url": f"{state.address}/{state.created[-1].get('organization', '')}/{state.created[-1]['name']}"}
+        made = state.created[-1]
+        folder = "datasets/" if made.get("type") == "dataset" else ""
+        return {"url": f"{state.address}/{folder}{made.get('organization', '')}/{made['name']}"}
     if "/preupload/" in path:
         names = [one["path"] for one in json.loads(body)["files"]]
         return {"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]}
     if "/commit/" in path:
+        state.kinds.add(path.split("/")[2])
         for line in map(json.loads, body.splitlines()):
             if line["key"] == "header":
                 state.said.append(line["value"]["summary"])

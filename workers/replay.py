@@ -47,6 +47,7 @@ class Replay:
 
     sample: str
     label: str
+    adapter: str | None
     strict: bool
     identical: bool
     tokens: int
@@ -84,6 +85,7 @@ class Replayer:
         return Replay(
             sample=record.sample.id,
             label=record.label,
+            adapter=record.sample.adapter_id,
             strict=self.strict,
             identical=same,
             tokens=len(record.tokens),

@@ -15,9 +15,11 @@ from lemfarm.cli import (
     duplicates,
     evaluate,
     export,
+    external,
     farm,
     gates,
     look,
+    mix,
     model,
     moving,
     notify,
@@ -59,6 +61,7 @@ for verbs in (
     deliver,
     duplicates,
     export,
+    mix,
     promotion,
     report,
 ):
@@ -73,6 +76,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(bench.app, name="bench")
 app.add_typer(train.app, name="train")
 app.add_typer(review.app, name="review")
+app.add_typer(external.app, name="external")
 
 
 @app.callback(invoke_without_command=True)

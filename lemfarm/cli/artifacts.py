@@ -24,19 +24,13 @@ def artifacts(
 
     Plain HTTP behind a token: over a network that others share, put a tunnel or a TLS proxy before it.
     """
-    from lemfarm.errors import Unavailable
     from lemfarm.home import open_home
-    from lemfarm.training.artifact_server import ArtifactServer
+    from lemfarm.training.artifact_service import open_server
 
-    place = open_home(home)
-    try:
-        server = ArtifactServer(place, address=address, port=port)
-    except OSError as error:
-        raise Unavailable(f"{address}:{port} cannot be listened on: {error.strerror or error}") from error
-    console = out()
-    console.print(f"artifact store: [bold]{server.url}[/], serves until Ctrl-C", soft_wrap=True)
-    console.print(f"[dim]token in[/] {server.folder / 'secrets.json'}", soft_wrap=True)
-    with server:
+    with open_server(open_home(home), address, port) as server:
+        console = out()
+        console.print(f"artifact store: [bold]{server.url}[/], serves until Ctrl-C", soft_wrap=True)
+        console.print(f"[dim]token in[/] {server.folder / 'secrets.json'}", soft_wrap=True)
         server.serve_forever()
 
 
@@ -45,12 +39,12 @@ def checked_token(place: str | None) -> str | None:
 
     It comes from the environment, else it is typed without an echo. Raises InputError, Unavailable.
     """
-    from lemfarm.training.artifacts import open_store
+    from lemfarm.training.artifacts import NOBODY, open_store
 
     if place is None:
         return None
     token = _token(place) if place.startswith(("http://", "https://")) else None
-    open_store(place, token).has("0" * 32)
+    open_store(place, token).has(NOBODY)
     return token
 
 

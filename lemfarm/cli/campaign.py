@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lemfarm.cli.shared import err
+from lemfarm.cli.external import tell_problems
+from lemfarm.cli.shared import err, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,6 +135,10 @@ def _close(campaign: "Campaign") -> None:
 
 def tell_plan(name: str, result: "PlanResult", *, active: bool, state: str) -> None:
     """Say what the same command did this time: began a run, changed it, went on, or found nothing left to do."""
+    for imported in result.external:
+        said = f"phase {imported.phase}: external answers of {plain(imported.text)}"
+        err().print(said, markup=False, soft_wrap=True)
+    tell_problems(result.external)
     if result.created:
         err().print(f"run {name}: {result.added} samples planned")
     elif result.changed:

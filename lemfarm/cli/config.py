@@ -47,11 +47,14 @@ def check(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    recipe: Annotated[bool, typer.Option("--recipe", help="Of recipes for `lemfarm mix`, not of run files.")] = False,
+) -> None:
     """Print the JSON schema of run files, by which editors complete and check them."""
     from lemfarm.config import json_schema
+    from lemfarm.curation.mixing.recipe import recipe_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(recipe_schema() if recipe else json_schema(), indent=2))
 
 
 def _checked(file: Path, flags: dict[str, str]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lemfarm.cli.campaign import ModelOption, model_folders
+from lemfarm.cli.sending import send, show_parcel
 from lemfarm.cli.shared import (
     BrokerOption,
     DatabaseOption,
     HomeOption,
     JsonOption,
-    bare_table,
     emit,
     err,
     open_farm,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from lemfarm.training.chosen import ChosenAdapter
     from lemfarm.training.errands import Hear
     from lemfarm.training.fuse import Comparison, Fused
-    from lemfarm.training.publish import Release
 
 PhaseOption = Annotated[
     str | None,
@@ -144,7 +143,7 @@ def publish(
 
     farm = open_farm(home, database, broker)
     folder, chosen = _source(farm, source, phase)
-    release = prepare(
+    parcel = prepare(
         to,
         folder,
         farm.database(),
@@ -154,13 +153,14 @@ def publish(
         datasets=dataset or (),
         card=_read(card) if card else None,
     )
-    address = None if dry_run else _uploaded(release, private)
+    address = None if dry_run else send(parcel, private=private)
     if as_json:
-        emit("release", repo=to, address=address, files=release.sizes, card=release.card)
+        emit("release", repo=to, address=address, files=parcel.sizes, card=parcel.card)
     elif address:
         out().print(address, markup=False, soft_wrap=True)
     else:
-        _show(release)
+        print(parcel.card)
+        show_parcel(parcel)
 
 
 def _fuse(
@@ -192,26 +192,6 @@ def _refuse_phase(phase: str | None) -> None:
 
     if phase:
         raise InputError(f"--phase {phase}: a folder holds one model; leave --phase out, or name the run.")
-
-
-def _uploaded(release: "Release", private: bool) -> str:
-    from lemfarm.training.publish import upload
-
-    total = sum(release.sizes.values())
-    _say(f"sending {len(release.sizes)} files, {size(total)}, to {release.repo}")
-    return upload(release, private=private)
-
-
-def _show(release: "Release") -> None:
-    """The page on stdout, so that it can be kept and edited; what else would be sent beside it."""
-    print(release.card)
-    table = bare_table("file", "size")
-    for name, length in release.sizes.items():
-        table.add_row(plain(name), size(length))
-    err().print(table)
-    _say(f"nothing was sent; without --dry-run this goes to {release.repo}")
-    if release.facts.licence is None:
-        _say("the base model's licence is not known here: name it with --license")
 
 
 def _read(path: Path) -> str:

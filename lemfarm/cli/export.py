@@ -1,8 +1,7 @@
 """`export`. Twin: `lemfarm.curation.export`."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +17,7 @@ from lemfarm.cli.shared import (
     emit,
     err,
     number_columns,
+    one_of,
     open_farm,
     show_table,
     word_columns,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lemfarm.cli.shared import Farm
     from lemfarm.curation.export import Exported, ExportOrder
     from lemfarm.curation.formats import Render
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -64,17 +62,29 @@ def export(
     language: Annotated[
         str | None, typer.Option("--language", help="Language of the texts, by its code, for the page: en, de ...")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="OWNER/NAME", help="Send it to this dataset on the hub.", show_default=False),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="A new repository is seen by its owner only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --to: write the folder, say what would be sent, send nothing.")
+    ] = False,
     model: ModelOption = None,
     home: HomeOption = None,
     database: DatabaseOption = None,
     broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run's accepted answers as a dataset: train, valid and test by probe, with a page that describes it."""
+    """Write a run's accepted answers as a dataset: train, valid and test by probe, with a page that describes it.
+
+    With --to it goes to the hub; the token comes from HF_TOKEN or `hf auth login`.
+    """
     from lemfarm.cli.progress import count_bar
     from lemfarm.curation.export import export_run
     from lemfarm.status import find_run
 
+    _check_destination(to, private=private, dry_run=dry_run, licence=licence)
     farm = open_farm(home, database, broker)
     opened = farm.database()
     found = find_run(opened, run)
@@ -82,10 +92,41 @@ def export(
     folder = out or farm.home.exports / found.name / order.format
     with count_bar("exporting") as advance:
         exported = export_run(opened, found.name, folder, order, farm.home.identity, advance)
+    sent = _deliver(exported, to, private=private, dry_run=dry_run) if to else None
     if as_json:
-        emit("export", export=exported, rows=exported.facts.rows)
+        emit("export", export=exported, rows=exported.facts.rows, hub=sent)
     else:
         _show(exported, order)
+        if sent and sent["address"]:
+            print(sent["address"])
+
+
+def _check_destination(to: str | None, *, private: bool, dry_run: bool, licence: str | None) -> None:
+    """What would stop the sending is said before hours of answers are written."""
+    from lemfarm.errors import InputError
+    from lemfarm.hub import require_hub_name, require_token
+
+    if to is None:
+        if private or dry_run:
+            raise InputError(f"{'--private' if private else '--dry-run'} says how to send: add --to OWNER/NAME.")
+        return
+    require_hub_name(to, "--to")
+    if dry_run:
+        return
+    if licence is None:
+        raise InputError("nothing was written or sent: others must know the licence; name it with --license.")
+    require_token()
+
+
+def _deliver(exported: "Exported", to: str, *, private: bool, dry_run: bool) -> "Mapping[str, Any]":
+    from lemfarm.cli.sending import send, show_parcel
+    from lemfarm.curation.publishing import dataset_parcel
+
+    parcel = dataset_parcel(to, exported)
+    if dry_run:
+        show_parcel(parcel)
+    address = None if dry_run else send(parcel, private=private)
+    return {"repo": to, "address": address, "files": parcel.sizes}
 
 
 def _order(
@@ -100,7 +141,7 @@ def _order(
     from lemfarm.curation.formats import Format
     from lemfarm.curation.framing import Sign, gemma_text, read_signature
 
-    format_, sign = _one_of(Format, "--format", shape[0]), _one_of(Sign, "--sign", shape[1])
+    format_, sign = one_of(Format, "--format", shape[0]), one_of(Sign, "--sign", shape[1])
     words = _words(farm, config, models) if format_ is Format.TEXT else None
     return ExportOrder(
         format=format_,
@@ -112,15 +153,6 @@ def _order(
         licence=stated[0],
         language=stated[1],
     )
-
-
-def _one_of(kind: "type[Choice]", flag: str, value: str) -> "Choice":
-    from lemfarm.errors import InputError
-
-    try:
-        return kind(value)
-    except ValueError:
-        raise InputError(f"{flag} {value}: one of {', '.join(kind)}") from None
 
 
 def _words(farm: "Farm", config: "Mapping[str, Any]", models: list[str] | None) -> "Render | None":

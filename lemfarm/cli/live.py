@@ -93,7 +93,7 @@ def render(status: "RunStatus") -> RenderableType:
         parts.append(_worker_table(status))
     left = f"   about {duration(status.seconds_left)} of generation left" if status.seconds_left else ""
     parts.append(Text(f"{status.samples_per_minute:.1f} samples/min{left}", style="dim"))
-    parts += [Text(line, style="dim") for line in [*_given_up(status), *_cut_loops(status)]]
+    parts += [Text(line, style="dim") for line in [*_given_up(status), *_short_mixes(status), *_cut_loops(status)]]
     if status.superseded:
         parts.append(Text(f"{status.superseded} samples of earlier configurations are superseded", style="dim"))
     parts += [Text(f"waiting: {line}", style="yellow") for line in status.waits_for]
@@ -139,6 +139,11 @@ def _given_up(status: "RunStatus") -> list[str]:
     ]
 
 
+def _short_mixes(status: "RunStatus") -> list[str]:
+    """One line for each phase that cannot have as many external answers as it wants."""
+    return [f"{phase.name}: {phase.mix.text}" for phase in status.phases if phase.mix and phase.mix.is_short]
+
+
 def _cut_loops(status: "RunStatus") -> list[str]:
     """What was cut and spared, in one line; nothing where nothing was, or nobody counted."""
     cut = status.cut_loops
@@ -155,6 +160,8 @@ def _beside(phase: "PhaseStatus") -> str:
     held = phase.held - phase.in_review
     words += [f"{phase.in_review} in review"] if phase.in_review else []
     words += [f"{held} held"] if held else []
+    words += [f"by {phase.answered_by}"] if phase.answered_by else []
+    words += [f"external {phase.mix.external}/{phase.mix.wanted}"] if phase.mix else []
     words += [_training(phase).removeprefix(", ")] if _training(phase) else []
     return ", ".join(words)
 
@@ -231,8 +238,12 @@ def _show_phase(console: Any, phase: "PhaseStatus") -> None:
         f"  {phase.name}: {phase.accepted} accepted{rate}; {phase.done} generated, "
         f"{phase.skipped} not needed, {phase.failed} failed"
     )
+    if phase.answered_by:
+        console.print(Text(f"      answered by {phase.answered_by}"), soft_wrap=True)
     for reason, count in phase.reasons:
         console.print(Text(f"      {count:>5} x {reason}"), style="dim")
+    if phase.mix:
+        console.print(Text(f"      external answers {phase.mix.text}"), soft_wrap=True)
     valid = [(iteration, loss) for kind, iteration, loss in phase.losses if kind == "valid"]
     if len(valid) > 1:
         console.print(f"      validation loss {valid[0][1]:.3f} -> {valid[-1][1]:.3f} over {valid[-1][0]} updates")

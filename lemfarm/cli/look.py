@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lemfarm.home import Home
     from lemfarm.logs import Log
     from producer.costs import Costs
-    from producer.preview import Outlook, PhasePreview, Preview
+    from producer.preview import ExternalPreview, Outlook, PhasePreview, Preview
     from producer.training_costs import TrainingCosts
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
@@ -159,11 +159,16 @@ def _facts(rows: list[tuple[str, str]]) -> "Table":
 
 
 def _phase_facts(phase: "PhasePreview") -> "Table":
+    from rich.markup import escape
+
     held_out = f" ({phase.held_out} more are held out)" if phase.held_out else ""
     grid = f"{phase.probes} probes{held_out}, {phase.texts} texts × {phase.samples_per_text} samples"
     rows = [("grid", f"{grid} = [bold]{phase.grid:,}[/] samples")]
     if phase.kernel:
         rows.append(("kernel", f"{phase.kernel}, about {phase.kernel_tokens:,} tokens"))
+    if phase.waits_for:
+        adapter = f"with the adapter that is promoted once {escape(phase.waits_for)} is trained"
+        rows.append(("model", f"{adapter}: which one, and how many of its answers pass, is not known yet"))
     cap = f", at most {phase.at_most_per_probe} of one probe" if phase.at_most_per_probe else ""
     stops = "" if phase.stop_when_full else "; the whole grid is made"
     if phase.give_up_below:
@@ -172,11 +177,21 @@ def _phase_facts(phase: "PhasePreview") -> "Table":
     if phase.reviewed:
         when = "before it trains" if phase.review_before_training else "at any time"
         rows.append(("review", f"people look at about [bold]{phase.reviewed:,.0f}[/] answers {when}"))
+    if phase.external:
+        rows.append(("external", _external_text(phase.external)))
     if phase.training:
         rows.append(("training", _training_text(phase)))
     if phase.training_costs:
         rows.append(("", _training_cost_text(phase.training_costs)))
     return _facts(rows)
+
+
+def _external_text(external: "ExternalPreview") -> str:
+    refused = f" ([yellow]{counted(external.refused, 'more line')}[/] cannot be taken)" if external.refused else ""
+    files = f"{counted(external.found, 'answer')} in {counted(external.files, 'file')}{refused}"
+    sources = [*([files] if external.files else []), *(f"what run {name} has accepted" for name in external.runs)]
+    found = "; ".join(sources) or "none is named: `lemfarm external import` brings them"
+    return f"[bold]{external.wanted:,}[/] more from elsewhere, {external.share:.0%} of all rows; {found}"
 
 
 def _training_text(phase: "PhasePreview") -> str:
@@ -185,8 +200,7 @@ def _training_text(phase: "PhasePreview") -> str:
     if phase.training.warning:
         epochs = f"[yellow]{phase.training.epochs:.2f} epochs[/]"
     return (
-        f"{phase.training.updates:,} updates see {phase.training.examples_seen:,} examples: "
-        f"{epochs} of {phase.accepted:,}"
+        f"{phase.training.updates:,} updates see {phase.training.examples_seen:,} examples: {epochs} of {phase.rows:,}"
     )
 
 

@@ -60,6 +60,7 @@ def _show(found: "Replay") -> None:
 
     console = out()
     name = f"{found.label}  [dim]{found.sample}[/]"
+    name += f"  [dim]by adapter {found.adapter}[/]" if found.adapter else ""
     if found.identical:
         console.print(f"[green]identical[/]  {name}: {found.tokens} tokens", soft_wrap=True)
     else:

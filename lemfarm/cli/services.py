@@ -43,20 +43,30 @@ def add_to(app: typer.Typer) -> None:
 
 def up(
     no_flower: Annotated[bool, typer.Option("--no-flower", help="Leave Celery's web view out.")] = False,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            "--artifacts",
+            metavar="[ADDRESS:]PORT",
+            help="Keep the adapters' store too, as `lemfarm artifacts` serves it; 0.0.0.0:8777 lets other machines in.",
+        ),
+    ] = None,
     home: HomeOption = None,
     database: DatabaseOption = None,
     broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start this farm's services and keep them running: Valkey, Flower, the database's tables.
+    """Start this farm's services and keep them running: Valkey, Flower, the database's tables, the adapters' store.
 
     Run again, it says what runs already. A broker that has a URL is used as it is, nothing is started in its place.
     """
+    from lemfarm.connections import Listen
     from lemfarm.up import up as start
 
+    listen = Listen.parse(artifacts) if artifacts else None
     farm = open_farm(home, database, broker)
     with err().status("starting the services"):
-        services = start(farm.home, farm.connections, not no_flower)
+        services = start(farm.home, farm.connections, not no_flower, listen)
     if as_json:
         emit("services", **_services_data(farm.home, services))
     else:
@@ -76,7 +86,8 @@ def down(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         emit("stopped", stopped=stopped, workers=[worker.name for worker in workers])
         return
-    names = " and ".join(name.capitalize() for name in stopped)
+    *most, last = (name.capitalize() for name in stopped or ("",))
+    names = f"{', '.join(most)} and {last}" if most else last
     out().print(f"{names} stopped; all data stay." if stopped else f"Nothing runs in {place.root}.", soft_wrap=True)
     _tell_workers(workers)
 
@@ -187,6 +198,7 @@ def _services_data(home: "Home", services: "Services") -> dict[str, object]:
         "database": redacted(services.connections.database),
         "database_was": services.database,
         "flower": services.flower.url if services.flower else None,
+        "artifacts": services.artifacts.url if services.artifacts else None,
         "started": services.started,
         "secrets": _secret_files(home, services),
         "logs": home.logs,
@@ -203,6 +215,8 @@ def _tell_services(home: "Home", services: "Services") -> None:
     if services.flower:
         shown = f"{services.flower.url}  [dim]user {services.flower.user}[/]"
         table.add_row("[green]ok[/]", "Flower", _word(services, "flower"), shown)
+    if services.artifacts:
+        table.add_row("[green]ok[/]", "Artifacts", _word(services, "artifacts"), services.artifacts.url)
     word = {"current": "is current"}.get(services.database, f"was {services.database}")
     table.add_row("[green]ok[/]", "Database", f"[dim]{word}[/]", escape(str(data["database"])))
     for file in _secret_files(home, services):
@@ -228,6 +242,8 @@ def _secret_files(home: "Home", services: "Services") -> list[str]:
         files.append(home.join_file)
     if services.flower:
         files.append(home.flower / "secrets.json")
+    if services.artifacts:
+        files.append(home.root / "artifacts" / "secrets.json")
     return [str(file) for file in files]
 
 

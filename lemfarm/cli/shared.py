@@ -4,8 +4,9 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass, is_dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from lemfarm.database import Database
     from lemfarm.errors import LemfarmError
     from lemfarm.home import Home
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 #: Of every JSON object that a verb prints; grows when a key changes its meaning.
 JSON_FORMAT = 1
@@ -163,6 +166,16 @@ def counted(number: int, one: str, more: str = "") -> str:
 def plain(text: str) -> str:
     """One line that cannot steer a terminal: a line feed is shown as an arrow, other control characters as dots."""
     return "".join(mark if mark.isprintable() else "↵" if mark == "\n" else "·" for mark in text)
+
+
+def one_of(kind: "type[Choice]", flag: str, value: str) -> "Choice":
+    """The member of an enum that a flag names. Raises InputError, naming all."""
+    from lemfarm.errors import InputError
+
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{flag} {value}: one of {', '.join(kind)}") from None
 
 
 def person(given: str | None, option: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from lemfarm.config.base import FOLDER, Section
+from lemfarm.config.base import FOLDER, Section, frozen
 from lemfarm.config.gate_after import CountLimit, GateAfterConfig, KernelEffectLimit, ScoreBounds
 from lemfarm.config.generation import (
     FarmConfig,
@@ -130,7 +130,7 @@ def config_data(config: RunConfig) -> dict[str, Any]:
 def config_from_data(data: Mapping[str, Any]) -> RunConfig:
     """A stored configuration. Its files need not exist on this machine. Raises ConfigError."""
     try:
-        return RunConfig.model_validate(_frozen(data))
+        return RunConfig.model_validate(frozen(data))
     except ValidationError as error:
         raise ConfigError(
             [Source("stored configuration").tell(one) for one in problems_of(error, RunConfig)]
@@ -185,7 +185,7 @@ _Dumper.add_representer(str, _represent_text)
 
 def _validated(source: Source) -> tuple[RunConfig | None, list[Problem]]:
     try:
-        return RunConfig.model_validate(_frozen(source.data), context={FOLDER: source.folder}), []
+        return RunConfig.model_validate(frozen(source.data), context={FOLDER: source.folder}), []
     except ValidationError as error:
         return None, problems_of(error, RunConfig)
 
@@ -206,18 +206,9 @@ def _valid_sections(source: Source) -> Sections:
 
 def _section(model: type[SectionT], data: object, source: Source) -> SectionT | None:
     try:
-        return model.model_validate(_frozen(data), context={FOLDER: source.folder})
+        return model.model_validate(frozen(data), context={FOLDER: source.folder})
     except ValidationError:
         return None  # its problems are in the report of the whole file
-
-
-def _frozen(value: object) -> Any:
-    """Lists as tuples: strict models take nothing else, and frozen ones should hold nothing else."""
-    if isinstance(value, Mapping):
-        return {key: _frozen(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    return value
 
 
 def _by_content(value: object) -> Any:

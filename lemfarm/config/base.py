@@ -1,8 +1,8 @@
 """What all sections of a run file stand on: strictness, names, files, scorers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,15 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 def rule(text: str) -> PydanticCustomError:
     """An error whose text is shown to the user as it stands."""
     return PydanticCustomError("rule", "{text}", {"text": text})
+
+
+def frozen(value: object) -> Any:
+    """Lists as tuples: strict models take nothing else, and frozen ones should hold nothing else."""
+    if isinstance(value, Mapping):
+        return {key: frozen(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    return value
 
 
 def _file(value: object, info: ValidationInfo) -> object:

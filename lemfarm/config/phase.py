@@ -1,8 +1,4 @@
-"""A phase of the curriculum: probes, gates, quota, training.
-
-Keys whose machinery is not there yet are parsed, and refused where they would change what happens, so that nobody
-waits for an effect that cannot come.
-"""
+"""A phase of the curriculum: probes, gates, quota, training."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -148,19 +144,32 @@ class ReviewConfig(Section):
 
 
 class ExternalConfig(Section):
-    """Answers from elsewhere that are mixed into the training data. Not available yet."""
+    """Answers from elsewhere that are mixed into what a phase trains on, judged by its gates."""
 
-    share: Share = Field(
-        default=0.0, description="Share of the training rows that come from the files. Not available yet."
+    share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Share of the training rows that come from elsewhere, beside the `accepted` own ones: 0.3 is three "
+        "for every seven of the farm's own.",
     )
-    files: tuple[File, ...] = Field(default=(), description="JSONL files with `messages`. Not available yet.")
+    files: tuple[File, ...] = Field(
+        default=(), description="Files with answers (JSONL), relative to this file; read when the run is started."
+    )
+    runs: tuple[Name, ...] = Field(
+        default=(),
+        description="Other runs of this farm that asked the same wordings; what they have accepted is taken when the "
+        "run is started.",
+    )
 
-    @field_validator("share", "files")
+    @field_validator("files", "runs")
     @classmethod
-    def _refuse(cls, value: object) -> object:
-        if value:
-            raise rule("external answers are not available yet; leave this key out")
-        return value
+    def _has_a_share(cls, sources: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
+        if sources and info.data.get("share") == 0:
+            raise rule("needs a `share` above 0: nothing would be taken")
+        return sources
+
+    def beside(self, own: int) -> int:
+        """How many external rows the share asks for beside so many own ones."""
+        return round(own * self.share / (1 - self.share))
 
 
 class PhaseTrainConfig(Section):
@@ -232,7 +241,8 @@ class PhaseConfig(Section):
     sampling: SamplingOverride | None = Field(default=None, description="Keys of `sampling` that this phase replaces.")
     generate_with: Literal["base", "promoted"] = Field(
         default="base",
-        description="base: the model as it is; promoted: with the last promoted adapter (not available yet).",
+        description="base: the model as it is answers; promoted: the adapter that is promoted when every phase before "
+        "it is trained, and the model as it is where none of them trains.",
     )
     samples: AtLeastOne = Field(description="Answers per variant of each probe.")
     gates: tuple[Gate, ...] = Field(
@@ -240,7 +250,9 @@ class PhaseConfig(Section):
     )
     quota: QuotaConfig = Field(description="How many accepted samples the phase wants.")
     review: ReviewConfig = Field(default=ReviewConfig(), description="Answers that a person looks at.")
-    external: ExternalConfig = Field(default=ExternalConfig(), description="Answers from elsewhere. Not available yet.")
+    external: ExternalConfig = Field(
+        default=ExternalConfig(), description="Answers from elsewhere, beside the own ones."
+    )
     train: PhaseTrainConfig | None = Field(default=None, description="How the phase trains; null: it only generates.")
     gate_after: GateAfterConfig | None = Field(
         default_factory=GateAfterConfig,
@@ -248,9 +260,7 @@ class PhaseConfig(Section):
         "defaults below; null: nothing, it is promoted at once.",
     )
 
-    @field_validator("generate_with")
-    @classmethod
-    def _base_only(cls, value: str) -> str:
-        if value != "base":
-            raise rule(f"{value} is not available yet; use base")
-        return value
+    @property
+    def rows(self) -> int:
+        """What it trains on with a full quota and every external answer that its share asks for."""
+        return self.quota.accepted + self.external.beside(self.quota.accepted)

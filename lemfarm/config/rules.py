@@ -96,7 +96,7 @@ def estimated_tokens(characters: int) -> int:
 
 def broken_rules(sections: Sections) -> list[Problem]:
     """Every rule between sections that does not hold; reads the probe files."""
-    rules = (_names, _train_section, _trainable, _quotas, _evaluation, _gates_after, _right_answers)
+    rules = (_names, _train_section, _trainable, _generators, _quotas, _evaluation, _gates_after, _right_answers)
     return [problem for rule in rules for problem in rule(sections)]
 
 
@@ -126,6 +126,13 @@ def _trainable(sections: Sections) -> Iterator[Problem]:
                 "or use `engine: mlx` with the model's weights"
             )
             yield Problem(("phases", index, "train"), text, at_key=True)
+
+
+def _generators(sections: Sections) -> Iterator[Problem]:
+    for index, phase in sections.phases:
+        if phase.generate_with == "promoted" and sections.engine == "openai":
+            text = "an endpoint cannot put an adapter on its model; leave this out, or use `engine: mlx`"
+            yield Problem(("phases", index, "generate_with"), text)
 
 
 def _quotas(sections: Sections) -> Iterator[Problem]:
@@ -274,6 +281,8 @@ def warnings_of(config: RunConfig) -> list[Problem]:
     for index, phase in enumerate(config.phases):
         grid = grid_of(phase, held_out)
         found += _hardly_filled(index, phase, grid)
+        found += _nothing_promoted(index, phase, config.phases[:index])
+        found += _no_source(index, phase)
         found += _beyond_context(index, config, phase, grid, context)
         if phase.train is not None:
             found += _beyond_training(index, config, phase, grid)
@@ -307,6 +316,19 @@ def _hardly_filled(index: int, phase: PhaseConfig, grid: Grid) -> Iterator[Probl
         yield Problem(("phases", index, "quota", "accepted"), text)
 
 
+def _no_source(index: int, phase: PhaseConfig) -> Iterator[Problem]:
+    external = phase.external
+    if external.share and not external.files and not external.runs:
+        text = "names no files and no runs: only what `lemfarm external import` brings will be taken"
+        yield Problem(("phases", index, "external", "share"), text)
+
+
+def _nothing_promoted(index: int, phase: PhaseConfig, before: Sequence[PhaseConfig]) -> Iterator[Problem]:
+    if phase.generate_with == "promoted" and not any(one.train for one in before):
+        text = "no phase before it trains, so nothing will be promoted then: the model as it is answers"
+        yield Problem(("phases", index, "generate_with"), text)
+
+
 def _beyond_training(index: int, config: RunConfig, phase: PhaseConfig, grid: Grid) -> Iterator[Problem]:
     answer = config.sampling_for(phase).max_tokens
     row = answer + grid.longest_prompt + TEMPLATE_TOKENS
@@ -323,11 +345,11 @@ def _below_one_epoch(index: int, phase: PhaseConfig, train: TrainConfig | None) 
     if phase.train is None or train is None:
         return
     per_update = train.batch_size * train.grad_accumulation_steps
-    seen, accepted = phase.train.iterations * per_update, phase.quota.accepted
-    if seen < accepted:
+    seen, rows = phase.train.iterations * per_update, phase.rows
+    if seen < rows:
         text = (
-            f"is less than one epoch: {phase.train.iterations} updates see {seen} of {accepted} accepted samples; "
-            f"{ceil(accepted / per_update)} updates would see all"
+            f"is less than one epoch: {phase.train.iterations} updates see {seen} of {rows} accepted samples; "
+            f"{ceil(rows / per_update)} updates would see all"
         )
         yield Problem(("phases", index, "train", "iterations"), text)
 

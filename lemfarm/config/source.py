@@ -106,15 +106,17 @@ class Source:
                 del places[old]
 
 
-def read_source(file: Path, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Source:
-    """Read a run file and lay the environment and the flags over it.
+def read_source(
+    file: Path, environ: Mapping[str, str], overrides: Mapping[str, object], kind: str = "a run file"
+) -> Source:
+    """Read a run file, or another `kind` of file, and lay the environment and the flags over it.
 
     Raises ConfigError when the file cannot be read or is no YAML mapping; lesser problems are kept in the source.
     """
     source = Source(str(file), yaml_places.read_yaml(_text(file)))
     source.problems += [Problem(fault.path, fault.text, where=fault.place) for fault in source.located.faults]
     if not isinstance(source.located.value, dict):
-        nothing = Problem(yaml_places.ROOT, "a run file is a mapping of keys; see configs/ for examples")
+        nothing = Problem(yaml_places.ROOT, f"{kind} is a mapping of keys; see configs/ for examples")
         raise ConfigError([source.tell(problem) for problem in source.problems or [nothing]])
     _lay_over(source, environ, overrides)
     return source

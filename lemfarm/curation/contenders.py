@@ -15,8 +15,10 @@ from lemfarm.records import Outcome, PhaseState, StageState
 PAGE = 200
 """Texts that are read and signed at once."""
 
+TRAINED_ON = frozenset({PhaseState.MEASURING, PhaseState.HELD, PhaseState.TRAINED})
+"""States of a phase whose answers have gone into an adapter that may stay."""
+
 _CHUNK = 500
-_TRAINED_ON = frozenset({PhaseState.MEASURING, PhaseState.HELD, PhaseState.TRAINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def _rule(gates: Iterable[Mapping[str, Any]], row: Any) -> PhaseRule | None:
     if threshold is None:
         return None
     scorer = next((gate["scorer"] for gate in gates if "scorer" in gate), None)
-    return PhaseRule(threshold, scorer, bool(row.training) or row.state in _TRAINED_ON)
+    return PhaseRule(threshold, scorer, bool(row.training) or row.state in TRAINED_ON)
 
 
 def _signature(row: Any) -> TextSignature:
@@ -195,12 +197,15 @@ _TAKES_PART = """(s.outcome = 'accepted' OR (s.outcome = 'held' AND s.reason NOT
 _COUNTS = f"""s.purpose = 'distil' AND NOT s.superseded AND {_TAKES_PART}
     AND t.revision = (SELECT max(revision) FROM text WHERE text.sample_id = s.id)"""
 _EXTERNAL_COUNTS = """(e.outcome = 'accepted' OR (e.outcome = 'rejected' AND e.reason LIKE 'duplicate of %'))"""
+# Answers to wordings that the phase asks no more stay, and count for nothing.
+_ASKED = """(e.phase_id, e.variant_id) IN (SELECT phase_id, variant_id FROM sample
+    WHERE run_id = :run AND purpose = 'distil' AND NOT superseded)"""
 _SAMPLES = f"""SELECT g.exact, g.minhash, t.id AS text_id, s.id AS sample_id, s.phase_id, s.sample_index AS position,
     s.outcome, s.reason FROM signature g JOIN text t ON t.id = g.text_id JOIN sample s ON s.id = t.sample_id
     WHERE g.algorithm = :algorithm AND {_COUNTS} AND """
 _EXTERNAL = f"""SELECT g.exact, g.minhash, NULL AS text_id, e.id AS external_id, e.phase_id, e.id AS position,
     e.outcome, e.reason, e.scores FROM signature g JOIN external_answer e ON e.id = g.external_id
-    WHERE g.algorithm = :algorithm AND {_EXTERNAL_COUNTS} AND """
+    WHERE g.algorithm = :algorithm AND {_EXTERNAL_COUNTS} AND {_ASKED} AND """
 _ALL_SAMPLES = f"{_SAMPLES} s.run_id = :run"
 _ALL_EXTERNAL = f"{_EXTERNAL} e.run_id = :run"
 # `+ 0` keeps SQLite from walking through all samples of the run to find those few.

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 from lemfarm import __version__
 from lemfarm.candidates import per_accepted
 from lemfarm.curation.duplicates import DUPLICATE
+from lemfarm.curation.external import ExternalSource
 from lemfarm.curation.sides import Side
 from lemfarm.models import is_hub_id
 from lemfarm.records import Kernel, Model, Phase, Run
@@ -20,7 +21,8 @@ class PhaseFacts:
     """One phase of a dataset.
 
     `rows` are those of the dataset by side; `accepted`, `rejected` and `held` all its answers of which the gates, and
-    people, said so. `duplicates` are among the rejected. `reviews` counts decisions by reviewer.
+    people, said so. `duplicates` are among the rejected. `reviews` counts decisions by reviewer. `adapter` is what the
+    model had on when it answered; none: it answered as it is.
     """
 
     phase: str
@@ -32,6 +34,7 @@ class PhaseFacts:
     duplicates: int
     gates: Sequence[Mapping[str, Any]]
     reviews: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    adapter: str | None = None
 
     @property
     def pass_rate(self) -> float | None:
@@ -48,7 +51,7 @@ class PhaseFacts:
 @dataclass(frozen=True, slots=True)
 class DataFacts:
     """Where a dataset comes from. `kernels` are the names of the system prompts by hash; `model` means the same on
-    every machine: no path. `probes` counts those of each side."""
+    every machine: no path. `probes` counts those of each side; `external` has the sources of rows from elsewhere."""
 
     run: str
     state: str
@@ -63,6 +66,12 @@ class DataFacts:
     exported_by: str
     probes: Mapping[str, int]
     phases: Sequence[PhaseFacts]
+    external: Sequence[ExternalSource] = ()
+
+    @property
+    def own_rows(self) -> int:
+        """Rows that the farm's own workers answered."""
+        return sum(self.rows.values()) - sum(source.rows for source in self.external)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -88,8 +97,10 @@ def data_facts(
     rows: Mapping[str, Mapping[str, int]],
     probes: Mapping[str, int],
     kernels: set[str],
+    external: Sequence[ExternalSource] = (),
 ) -> DataFacts:
-    """The facts of a dataset, given its rows by phase and side, its probes by side, and hashes of its kernels."""
+    """The facts of a dataset, given its rows by phase and side, its probes by side, hashes of its kernels, and the
+    sources of what is not the farm's own."""
     model = session.get(Model, run.model_key)
     name = str(run.config["model"].get("path") or run.config["model"].get("model") or run.config["model"]["engine"])
     found = {kernel.hash: kernel.name for kernel in session.exec(select(Kernel)) if kernel.hash in kernels}
@@ -109,6 +120,7 @@ def data_facts(
         exported_by=__version__,
         probes=dict(probes),
         phases=tuple(_phase_facts(session, by_name[phase], sides) for phase, sides in rows.items()),
+        external=tuple(external),
     )
 
 
@@ -127,13 +139,15 @@ def _phase_facts(session: Session, phase: Phase, rows: Mapping[str, int]) -> Pha
         duplicates=judged.duplicates,
         gates=phase.config.get("gates", []),
         reviews=reviews,
+        adapter=judged.adapter,
     )
 
 
 _JUDGED = """SELECT count(*) FILTER (WHERE outcome = 'accepted') AS accepted,
         count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
         count(*) FILTER (WHERE outcome = 'held') AS held,
-        count(*) FILTER (WHERE outcome = 'rejected' AND reason LIKE :duplicate) AS duplicates
+        count(*) FILTER (WHERE outcome = 'rejected' AND reason LIKE :duplicate) AS duplicates,
+        max(adapter_id) AS adapter
     FROM sample WHERE phase_id = :phase AND purpose = 'distil' AND NOT superseded AND state = 'done'"""
 
 _REVIEWS = """SELECT review.reviewer, review.decision, count(*) AS said FROM review

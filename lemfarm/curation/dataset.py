@@ -7,8 +7,8 @@ trains on them.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,10 @@ class Split:
 class DatasetManifest:
     """What lies in a dataset folder. `hash` names the rows of all sides, their order and their sample ids.
 
-    `candidates` tells of every cell of the phase how many samples were judged for those accepted: choosing shifts what
-    the model would say, and here one sees by how much. A dataset that was written without has none.
+    `origins` says of every row from elsewhere, by its name, where it is from; `mix` how far the share of such rows that
+    was wanted is reached, empty where none was. `candidates` tells of every cell of the phase how many samples were
+    judged for those accepted: choosing shifts what the model would say, and here one sees by how much. A dataset that
+    was written without has none.
     """
 
     hash: str
@@ -69,6 +71,8 @@ class DatasetManifest:
     candidates: tuple[CellCandidates, ...] = ()
     test: tuple[str, ...] = ()
     test_probes: tuple[str, ...] = ()
+    origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mix: Mapping[str, Any] = field(default_factory=dict)
 
 
 def split(examples: Sequence[Example], sides: Sides) -> Split:
@@ -94,9 +98,10 @@ def describe(parts: Split, candidates: Sequence[CellCandidates] = ()) -> Dataset
     )
 
 
-def write_dataset(parts: Split, folder: Path, candidates: Sequence[CellCandidates] = ()) -> DatasetManifest:
-    """Write all sides and then the manifest; the same dataset again changes nothing. Raises OSError (disk full)."""
-    manifest = describe(parts, candidates)
+def write_dataset(parts: Split, folder: Path, manifest: DatasetManifest | None = None) -> DatasetManifest:
+    """Write all sides and then the manifest, by default what `describe` says; the same dataset again changes nothing.
+    Raises OSError (disk full)."""
+    manifest = manifest or describe(parts)
     if (folder / MANIFEST).exists() and read_dataset(folder) == manifest:
         return manifest
     (folder / MANIFEST).unlink(missing_ok=True)

@@ -5,7 +5,6 @@ is read in one transaction: a run that goes on meanwhile gives what was accepted
 written last, so that a folder with one is whole.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -16,15 +15,26 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig, RunConfig, config_from_data
+from lemfarm.curation.contenders import external_name
 from lemfarm.curation.data_card import Shape, data_card
 from lemfarm.curation.data_facts import DataFacts, data_facts
 from lemfarm.curation.dataset import MANIFEST
+from lemfarm.curation.dataset_folder import CARD, CARD_JSON, empty, json_bytes, refuse_foreign
+from lemfarm.curation.external import (
+    ExternalSource,
+    external_answers,
+    gate_score,
+    origins,
+    source_name,
+    sources_of,
+)
 from lemfarm.curation.formats import AddRows, ExportRow, Format, Render, require_parquet, rows_file
 from lemfarm.curation.framing import Sign, frame, gemma_text
 from lemfarm.curation.freezing import freeze
 from lemfarm.curation.selection import (
     ChosenAnswer,
-    choose_answers,
+    choose_rows,
+    external_ids,
     gate_scorer,
     pieces,
     read_examples,
@@ -33,13 +43,11 @@ from lemfarm.curation.selection import (
 from lemfarm.curation.sides import Side, Sides, sides_of
 from lemfarm.database import Database
 from lemfarm.errors import InputError, NotFound
+from lemfarm.external_mix import Mix
 from lemfarm.home import write_whole
 from lemfarm.identity import content_hash, file_hash
 from lemfarm.records import Answer, Attempt, Kernel, Phase, Probe, Run, Sample, Score
 from lemfarm.status import find_run
-
-CARD = "README.md"
-CARD_JSON = "card.json"
 
 Advance = Callable[[int, int | None], None]
 """Told how many rows are written, and how many there are."""
@@ -85,6 +93,7 @@ class _Part:
     phase: Phase
     config: PhaseConfig
     answers: Sequence[ChosenAnswer]
+    mix: Mix | None
 
 
 def export_run(
@@ -100,7 +109,7 @@ def export_run(
     Raises NotFound for a run or phase that is not there, InputError for a folder with something else in it and where
     too little is accepted for two sides, NoSpace when it cannot be written.
     """
-    _refuse_foreign(folder)
+    refuse_foreign(folder)
     run = find_run(database, name)
     assert run.id is not None
     config = config_from_data(run.config)
@@ -108,8 +117,9 @@ def export_run(
         parts = _choose(session, run.id, config, order.phase)
         sides = _sides(session, run.id, config, parts)
         kernels = _kernels(session, parts, order.sign)
-        facts = _facts(session, run, parts, sides)
-        _empty(folder)
+        origin = origins(session, external_ids(answer for part in parts for answer in part.answers))
+        facts = _facts(session, run, parts, sides, sources_of(origin.values()))
+        empty(folder)
         files = {side: f"{side}.{order.format.suffix}" for side, rows in facts.rows.items() if rows}
         with ExitStack() as stack:
             writers = {
@@ -117,7 +127,7 @@ def export_run(
                 for side, file in files.items()
             }
             _write_rows(_rows(session, run, parts, kernels, order), sides, writers, _total(parts), advance)
-    return _finish(database, run.id, folder, order, facts, files, _manifest(parts, sides), home_id)
+    return _finish(database, run.id, folder, order, facts, files, _manifest(parts, sides, origin), home_id)
 
 
 def _choose(session: Session, run_id: int, config: RunConfig, wanted: str | None) -> list[_Part]:
@@ -130,7 +140,8 @@ def _choose(session: Session, run_id: int, config: RunConfig, wanted: str | None
     for phase in phases:
         if wanted in (None, phase.name):
             assert phase.id is not None
-            found.append(_Part(phase, configs[phase.name], choose_answers(session, phase.id, configs[phase.name])))
+            selection = choose_rows(session, phase.id, configs[phase.name])
+            found.append(_Part(phase, configs[phase.name], selection.answers, selection.mix))
     return [part for part in found if part.answers]
 
 
@@ -145,15 +156,18 @@ def _kernels(session: Session, parts: Iterable[_Part], sign: Sign) -> dict[str, 
         return {}
     bare = next((one for part in parts for one in part.answers if one.kernel_hash is None), None)
     if bare is not None:
-        raise InputError(f"sample {bare.sample_id} was made without a kernel, so there is none to sign with.")
+        which = bare.sample_id if bare.external_id else f"sample {bare.sample_id}"
+        raise InputError(f"{which} was made without a kernel, so there is none to sign with.")
     wanted = {one.kernel_hash for part in parts for one in part.answers}
     return {kernel.hash: kernel.text for kernel in session.exec(select(Kernel)) if kernel.hash in wanted}
 
 
-def _facts(session: Session, run: Run, parts: Sequence[_Part], sides: Sides) -> DataFacts:
+def _facts(
+    session: Session, run: Run, parts: Sequence[_Part], sides: Sides, external: Sequence[ExternalSource]
+) -> DataFacts:
     rows = {part.phase.name: _count(sides[answer.probe] for answer in part.answers) for part in parts}
     kernels = {one.kernel_hash for part in parts for one in part.answers if one.kernel_hash}
-    return data_facts(session, run, rows, _count(sides.values()), kernels)
+    return data_facts(session, run, rows, _count(sides.values()), kernels, external)
 
 
 def _count(sides: Iterable[Side]) -> dict[str, int]:
@@ -173,7 +187,8 @@ def _rows(
     """Rows in pieces, in the order of phases and of their answers."""
     for part in parts:
         for piece in pieces(part.answers):
-            meta = _lem_meta(session, run, part, piece) if order.format is Format.LEM else {}
+            is_lem = order.format is Format.LEM
+            meta = _lem_meta(session, run, part, piece) | _external_meta(session, part, piece) if is_lem else {}
             yield [
                 ExportRow(
                     sample_id=example.sample_id,
@@ -206,7 +221,7 @@ def _lem_meta(session: Session, run: Run, part: _Part, piece: Sequence[ChosenAns
             "sample_idx": sample.sample_index,
             "lek_score": scores.get(sample.id),
             "time_s": round(seconds[sample.id], 2) if sample.id in seconds else None,
-            "model": run.model_key,
+            "model": f"{run.model_key} + {sample.adapter_id}" if sample.adapter_id else run.model_key,
             "threshold": getattr(gates[0], "at_least", None) if gates else None,
             "temperature": sample.sampling.get("temperature"),
             "ts": datetime.fromtimestamp(sample.finished, UTC).isoformat() if sample.finished else None,
@@ -215,11 +230,28 @@ def _lem_meta(session: Session, run: Run, part: _Part, piece: Sequence[ChosenAns
     }
 
 
+def _external_meta(session: Session, part: _Part, piece: Sequence[ChosenAnswer]) -> dict[str, dict[str, Any]]:
+    """The same of answers from elsewhere, as far as their source tells."""
+    gates = [gate for gate in part.config.gates if hasattr(gate, "scorer")]
+    return {
+        external_name(number): {
+            "probe_id": probe.name,
+            "category": probe.domain,
+            "lek_score": gate_score(answer.scores, part.config),
+            "model": answer.provenance.get("model"),
+            "threshold": getattr(gates[0], "at_least", None) if gates else None,
+            "ts": answer.provenance.get("date"),
+            "source": source_name(answer.source),
+        }
+        for number, answer, probe in external_answers(session, external_ids(piece))
+    }
+
+
 def _scores(session: Session, piece: Sequence[ChosenAnswer], scorer: str | None) -> dict[str, float]:
     query = (
         select(Answer.sample_id, Score.value)
         .join(Score, col(Score.text_id) == Answer.id)
-        .where(col(Answer.id).in_([one.text_id for one in piece]), Score.scorer == scorer)
+        .where(col(Answer.id).in_([one.text_id for one in piece if one.text_id]), Score.scorer == scorer)
         .order_by(col(Score.id))
     )
     return dict(session.exec(query).all())
@@ -241,13 +273,16 @@ def _write_rows(
         advance(done, total)
 
 
-def _manifest(parts: Iterable[_Part], sides: Sides) -> dict[str, Any]:
-    """The sample of every row, and the probes of every side."""
+def _manifest(parts: Sequence[_Part], sides: Sides, origin: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """The sample of every row, the probes of every side; where rows are from elsewhere, what each is, and the mix."""
     found: dict[str, Any] = {str(side): [] for side in Side}
     for part in parts:
         for answer in part.answers:
             found[sides[answer.probe]].append(answer.sample_id)
     probes = {f"{side}_probes": sorted(probe for probe, own in sides.items() if own == side) for side in Side}
+    if any(part.mix for part in parts):
+        found["origins"] = {external_name(number): told for number, told in origin.items()}
+        found["mix"] = {part.phase.name: part.mix.to_dict() for part in parts if part.mix}
     return found | probes
 
 
@@ -269,33 +304,8 @@ def _finish(
     described = {"hash": name, "run": facts.run, "format": order.format, "sign": order.sign, "files": hashes}
     card = {**asdict(shape), **facts.to_dict()}
     write_whole(folder / CARD, data_card(facts, shape).encode())
-    write_whole(folder / CARD_JSON, _json(card))
-    write_whole(folder / MANIFEST, _json({**described, **rows}))
-    probes = {key: value for key, value in rows.items() if key.endswith("_probes")}
-    freeze(database, name, run_id, None, home_id, manifest={**described, **probes}, card=card)
+    write_whole(folder / CARD_JSON, json_bytes(card))
+    write_whole(folder / MANIFEST, json_bytes({**described, **rows}))
+    kept = {key: value for key, value in rows.items() if key.endswith("_probes") or key == "mix"}
+    freeze(database, name, run_id, None, home_id, manifest={**described, **kept}, card=card)
     return Exported(folder, name, files, facts)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: name another one with --out.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD_JSON).is_file():
-        raise InputError(f"{folder} holds something that is no export: name an empty or a new folder with --out.")
-
-
-def _empty(folder: Path) -> None:
-    """Make the folder, and take away the rows of an earlier export; its manifest goes first."""
-    from lemfarm.errors import NoSpace
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        for side in Side:
-            for format_ in Format:
-                (folder / f"{side}.{format_.suffix}").unlink(missing_ok=True)
-    except OSError as error:
-        raise NoSpace(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -10,8 +10,11 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig
+from lemfarm.curation.contenders import external_name
 from lemfarm.curation.dataset import Example
+from lemfarm.curation.external import AcceptedExternal, accepted_external, external_contents
 from lemfarm.dialogue import Message
+from lemfarm.external_mix import Mix, within_caps
 from lemfarm.records import Answer, Outcome, Probe, Purpose, Sample, SampleState, Score, Variant
 
 PIECE = 500
@@ -20,18 +23,41 @@ PIECE = 500
 
 @dataclass(frozen=True, slots=True)
 class ChosenAnswer:
-    """An answer that is trained on, without its text."""
+    """An answer that is trained on, without its text. One from elsewhere has an `external_id` instead of a text's, and
+    a name in place of a sample's id."""
 
     sample_id: str
     probe: str
     variant_id: str
-    text_id: int
+    text_id: int | None
     kernel_hash: str | None
+    external_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a phase is trained on, own answers first; `mix` is None where its configuration mixes nothing."""
+
+    answers: Sequence[ChosenAnswer]
+    mix: Mix | None
+
+
+def choose_rows(session: Session, phase_id: int, config: PhaseConfig) -> Selection:
+    """Own answers as `choose_answers` has them, and as many from elsewhere as the share asks for beside them,
+    within what the cap leaves of each probe."""
+    own, external = choose_answers(session, phase_id, config), config.external
+    if not external.share:
+        return Selection(own, None)
+    passed, wanted = accepted_external(session, phase_id, config), external.beside(len(own))
+    cap = config.quota.at_most_per_probe
+    places = within_caps((one.probe for one in passed), rows_per_probe(own), cap, wanted)
+    mix = Mix(external.share, len(own), len(places), wanted, len(passed))
+    return Selection([*own, *(_chosen(passed[place]) for place in places)], mix)
 
 
 def choose_answers(session: Session, phase_id: int, config: PhaseConfig) -> list[ChosenAnswer]:
-    """What is trained on: in sample-index order (or best first) up to the quota, no more of one probe than its share.
-    Never in the order of completion, which favours short answers."""
+    """The own answers that are trained on: in sample-index order (or best first) up to the quota, no more of one probe
+    than its share. Never in the order of completion, which favours short answers."""
     chosen: list[ChosenAnswer] = []
     taken: dict[str, int] = {}
     cap = config.quota.at_most_per_probe
@@ -48,13 +74,20 @@ def choose_answers(session: Session, phase_id: int, config: PhaseConfig) -> list
 def read_examples(session: Session, chosen: Sequence[ChosenAnswer]) -> Iterator[Example]:
     """The texts of a piece of what was chosen, in its order."""
     texts = dict(_by_id(session, columns(col(Answer.id), col(Answer.content)), Answer.id, {a.text_id for a in chosen}))
+    external = external_contents(session, external_ids(chosen))
     wordings = columns(col(Variant.id), col(Variant.messages))
     messages = {
         variant: tuple(Message(turn["role"], turn["content"]) for turn in turns)
         for variant, turns in _by_id(session, wordings, Variant.id, {answer.variant_id for answer in chosen})
     }
     for one in chosen:
-        yield Example(one.sample_id, one.probe, messages[one.variant_id], texts[one.text_id])
+        answer = texts[one.text_id] if one.external_id is None else external[one.external_id]
+        yield Example(one.sample_id, one.probe, messages[one.variant_id], answer)
+
+
+def external_ids(chosen: Iterable[ChosenAnswer]) -> list[int]:
+    """Those that come from elsewhere."""
+    return [one.external_id for one in chosen if one.external_id is not None]
 
 
 def rows_per_probe(chosen: Iterable[ChosenAnswer | Example]) -> Mapping[str, int]:
@@ -70,6 +103,10 @@ def pieces(chosen: Iterable[ChosenAnswer]) -> Iterator[list[ChosenAnswer]]:
     rest = iter(chosen)
     while piece := list(islice(rest, PIECE)):
         yield piece
+
+
+def _chosen(one: AcceptedExternal) -> ChosenAnswer:
+    return ChosenAnswer(external_name(one.id), one.probe, one.variant_id, None, None, one.id)
 
 
 def _accepted(session: Session, phase_id: int, config: PhaseConfig) -> Iterable[ChosenAnswer]:
@@ -96,7 +133,7 @@ def _accepted(session: Session, phase_id: int, config: PhaseConfig) -> Iterable[
     )
     found = [ChosenAnswer(*row) for row in session.execute(query)]
     best = gate_scores(session, phase_id, config) if config.quota.select == "best" else {}
-    return sorted(found, key=lambda answer: -best.get(answer.text_id, 0.0)) if best else found
+    return sorted(found, key=lambda answer: -best.get(answer.text_id or 0, 0.0)) if best else found
 
 
 def gate_scores(session: Session, phase_id: int, config: PhaseConfig) -> dict[int, float]:

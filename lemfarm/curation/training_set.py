@@ -1,20 +1,26 @@
 """The dataset of one training: chosen, parted, written under its hash, kept in the database, before anything trains."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import structlog
 from sqlmodel import Session
 
 from lemfarm.candidates import cell_candidates
 from lemfarm.config import PhaseConfig, RunConfig
+from lemfarm.curation.contenders import external_name
 from lemfarm.curation.data_facts import data_facts
 from lemfarm.curation.dataset import DatasetManifest, describe, split, write_dataset
+from lemfarm.curation.external import origins, sources_of
 from lemfarm.curation.freezing import freeze
-from lemfarm.curation.selection import choose_answers, pieces, read_examples, rows_per_probe
+from lemfarm.curation.selection import choose_rows, external_ids, pieces, read_examples, rows_per_probe
 from lemfarm.curation.sides import Side, sides_of
 from lemfarm.database import Database
+from lemfarm.external_mix import Mix
 from lemfarm.identity import PREFIX
 from lemfarm.records import Phase, Run
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,8 @@ class TrainingSet:
         manifest = self.manifest
         counts = {"train": len(manifest.train), "valid": len(manifest.valid), "test": len(manifest.test)}
         probes = {f"{side}_probes": list(getattr(manifest, f"{side}_probes")) for side in Side}
-        return {"hash": manifest.hash, **counts, **probes}
+        mix = {"mix": dict(manifest.mix)} if manifest.mix else {}
+        return {"hash": manifest.hash, **counts, **probes, **mix}
 
 
 def freeze_training_set(
@@ -45,20 +52,34 @@ def freeze_training_set(
     with database.read() as connection, Session(bind=connection) as session:
         row = session.get_one(Phase, phase_id)
         run = session.get_one(Run, row.run_id)
-        chosen = choose_answers(session, phase_id, phase)
+        selection = choose_rows(session, phase_id, phase)
+        chosen = selection.answers
         examples = [example for piece in pieces(chosen) for example in read_examples(session, piece)]
         rows = rows_per_probe(chosen)
         sides = sides_of(session, row.run_id, rows, batch_size=batch_size, seed=config.sampling.seed)
         parts = split(examples, sides)
-        manifest = describe(parts, cell_candidates(connection, phase_id))
+        origin = origins(session, external_ids(chosen))
+        manifest = replace(
+            describe(parts, cell_candidates(connection, phase_id)),
+            origins={external_name(number): told for number, told in origin.items()},
+            mix=selection.mix.to_dict() if selection.mix else {},
+        )
         kernels = {one.kernel_hash for one in chosen if one.kernel_hash}
-        facts = data_facts(session, run, {row.name: _rows(manifest)}, _probes(manifest), kernels)
+        sources = sources_of(origin.values())
+        facts = data_facts(session, run, {row.name: _rows(manifest)}, _probes(manifest), kernels, sources)
         run_id = row.run_id
     folder = datasets / config.run / phase.name / manifest.hash.removeprefix(PREFIX)
-    write_dataset(parts, folder, manifest.candidates)
+    write_dataset(parts, folder, manifest)
+    _tell(config.run, phase.name, selection.mix)
     stored = {"trains": True, **asdict(manifest)}
     freeze(database, manifest.hash, run_id, phase_id, home_id, manifest=stored, card=facts.to_dict())
     return TrainingSet(folder, manifest)
+
+
+def _tell(run: str, phase: str, mix: Mix | None) -> None:
+    if mix is not None:
+        tell = log.warning if mix.is_short else log.info
+        tell("own and external answers", run=run, phase=phase, mix=mix.text)
 
 
 def _rows(manifest: DatasetManifest) -> dict[str, int]:

@@ -42,6 +42,7 @@ class Phase(SQLModel, table=True):
     state: str = PhaseState.OPEN
     config: dict[str, Any] = json_column()
     gate_hash: str = ""
+    generator: str | None = None  #: with `generate_with: promoted`: the adapter, empty: base model; none: not fixed yet
     retired: bool = False  #: no longer in the configuration
 
 

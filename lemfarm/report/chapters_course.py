@@ -47,6 +47,8 @@ def at_a_glance(report: Report) -> Chapter:
         blocks.append(Words(status.reason, is_warning=True))
     blocks += [Words(f"Waiting: {line}", is_warning=True) for line in status.waits_for]
     blocks.append(_phases(report))
+    answered = [(phase.name, phase.status.answered_by) for phase in report.phases if phase.status.answered_by]
+    blocks += [Words(f"Phase {name} is answered by {model}.") for name, model in answered]
     if report.evaluation is not None:
         blocks += [Words(line) for line in _claims(report.evaluation, status.promoted)]
         blocks.append(_course(report.name, report.evaluation))

@@ -12,10 +12,17 @@ def curation(report: Report) -> Chapter | str:
     phases = report.phases
     if not any(one.duplicates or one.reviewed or one.external for one in phases):
         return "Curation: no answer was reviewed, found twice, or brought in from elsewhere."
-    columns = ("phase", "duplicates rejected", "reviewed answers", "answers from elsewhere")
+    columns = ("phase", "duplicates rejected", "reviewed answers", "answers from elsewhere", "own and external rows")
     rows = tuple(
-        (one.name, count(one.duplicates), counts(one.reviewed), counts(one.external)) for one in phases
-    )  # fmt: skip
+        (
+            one.name,
+            count(one.duplicates),
+            counts(one.reviewed),
+            counts(one.external),
+            one.status.mix.text if one.status.mix else NONE,
+        )
+        for one in phases
+    )
     blocks: list[Block | Heading] = [Table(columns, rows, frozenset({1}), f"lemfarm duplicates {report.name}")]
     if report.agreements:
         heads = ("reviewers", "both decided on", "said the same", "Cohen's kappa")

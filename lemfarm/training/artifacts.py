@@ -23,6 +23,8 @@ from lemfarm.training.adapters import MANIFEST, AdapterManifest, publish, read_m
 
 ADAPTER_ID = re.compile(r"[0-9a-f]{32}")
 PLACE = "/adapters/"
+NOBODY = "0" * 32
+"""An id that no adapter has: asking for it tells whether a store is there."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SECONDS = 30.0  # without a byte: the other side counts as away
@@ -42,10 +44,11 @@ class ArtifactStore(Protocol):
         """Write the archive to a file; False when it is not there."""
 
 
-def open_store(place: str, token: str | None = None) -> ArtifactStore:
-    """The store at a folder or an http(s) address. Raises InputError."""
+def open_store(place: str, token: str | None = None, *, seconds: float = _SECONDS) -> ArtifactStore:
+    """The store at a folder or an http(s) address, which is away after so many seconds without a byte. Raises
+    InputError."""
     if place.startswith(("http://", "https://")):
-        return HttpStore(place, token)
+        return HttpStore(place, token, seconds=seconds)
     if "://" in place:
         raise InputError(f"{place}: an artifact store is a folder, or begins with http:// or https://")
     return FolderStore(Path(place).expanduser().absolute())
@@ -169,12 +172,13 @@ class FolderStore:
 class HttpStore:
     """`lemfarm artifacts` on the head node."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, seconds: float = _SECONDS) -> None:
         parts = urlsplit(url)
         if parts.hostname is None or parts.username or parts.query or parts.path not in ("", "/"):
             raise InputError(f"the artifact store is http://HOST:PORT, without a path, user or password; not {url!r}")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._host, self._port, self._secure = parts.hostname, parts.port, parts.scheme == "https"
+        self._seconds = seconds
         self._headers = {"Authorization": f"Bearer {token or ''}"}
 
     def has(self, adapter: str) -> bool:
@@ -204,7 +208,7 @@ class HttpStore:
     @contextmanager
     def _asked(self, method: str, adapter: str, body: BinaryIO | IO[bytes] | None = None) -> Iterator[HTTPResponse]:
         kind = HTTPSConnection if self._secure else HTTPConnection
-        connection = kind(self._host, self._port, timeout=_SECONDS)
+        connection = kind(self._host, self._port, timeout=self._seconds)
         headers = self._headers | ({"Content-Length": str(os.fstat(body.fileno()).st_size)} if body else {})
         try:
             connection.request(method, PLACE + adapter, body=body, headers=headers)

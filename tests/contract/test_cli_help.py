@@ -35,6 +35,7 @@ REPORTING = {
     "gates try",
     "gguf",
     "logs",
+    "mix",
     "model verify",
     "notify",
     "plan",

@@ -64,6 +64,7 @@ NOT_RUN: Mapping[str, str] = {
     "lemfarm review lek-27b --reviewer eve --settle": NEEDS_A_RUN,
     "lemfarm review export lek-27b --format label-studio --out tasks.json": NEEDS_A_RUN,
     "lemfarm review import lek-27b annotated.json": NEEDS_A_RUN,
+    "lemfarm external import lek-27b answers.jsonl --phase 2-multi-perspective": YOUR_FILES,
     "lemfarm train lek-27b": NEEDS_A_RUN,
     'lemfarm promote lek-27b --note "reads better than its score"': NEEDS_A_RUN,
     "lemfarm reject lek-27b": NEEDS_A_RUN,

@@ -13,6 +13,10 @@ from tests.unit.producer.test_gatekeeping import (  # noqa: F401
     test_phases_behind_the_one_that_is_taken_back_are_trained_again,
     test_two_watchers_decide_once,
 )
+from tests.unit.producer.test_generators import (  # noqa: F401
+    test_what_the_untrained_model_answered_before_the_run_file_changed_counts_no_more,
+    test_without_a_phase_that_trains_before_it_the_untrained_model_answers,
+)
 
 
 @pytest.fixture

@@ -195,31 +195,34 @@ def test_an_empty_list_of_phases_is_refused(folder: Path) -> None:
     assert problems(folder, text) == ["3:9: phases: should not be empty"]
 
 
-NOT_YET = [
-    ("    samples", "    generate_with: ‹promoted›\n    samples", "phases.0.generate_with"),
-    ("    samples", "    external: {share: ‹0.3›}\n    samples", "phases.0.external.share"),
-    ("    samples", "    external: {files: ‹[other.txt]›}\n    samples", "phases.0.external.files"),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "path"), NOT_YET)
-def test_what_cannot_take_effect_yet_is_refused(folder: Path, old: str, new: str, path: str) -> None:
-    text, place = marked(old, new)
-    (problem,) = problems(folder, text)
-    assert problem.startswith(f"{place}: {path}: ")
-    assert "not available yet" in problem
-
-
-def test_the_same_keys_are_taken_where_they_change_nothing(folder: Path) -> None:
+def test_keys_that_change_nothing_may_stand_there(folder: Path) -> None:
     harmless = """\
     generate_with: base
     review: {share: 0.0, before_training: false}
-    external: {share: 0.0, files: []}
+    external: {share: 0.0, files: [], runs: []}
     gate_after: {}
     samples: 10
 """
     text = changed("    samples: 10\n", harmless)
     assert load(folder, text) == load(folder)
+
+
+@pytest.mark.parametrize("key", ["files: ‹[other.txt]›", "runs: ‹[other]›"])
+def test_answers_from_elsewhere_need_a_share(folder: Path, key: str) -> None:
+    text, place = marked("    samples", f"    external: {{{key}}}\n    samples")
+    (problem,) = problems(folder, text)
+    assert problem == f"{place}: phases.0.external.{key.split(':')[0]}: needs a `share` above 0: nothing would be taken"
+
+
+def test_a_file_of_answers_must_be_there_before_anything_is_planned(folder: Path) -> None:
+    text, place = marked("    samples", "    external: {share: 0.3, files: [‹nowhere.jsonl›]}\n    samples")
+    (problem,) = problems(folder, text)
+    assert problem.startswith(f"{place}: phases.0.external.files.0: cannot read {folder / 'nowhere.jsonl'}")
+
+
+def test_a_phase_cannot_train_on_other_answers_alone(folder: Path) -> None:
+    text, place = marked("    samples", "    external: {share: ‹1.0›}\n    samples")
+    assert problems(folder, text) == [f"{place}: phases.0.external.share: should be less than 1, not 1.0"]
 
 
 def test_a_review_before_training_needs_a_share(folder: Path) -> None:

@@ -44,6 +44,19 @@ def test_less_than_one_epoch_is_warned_of_with_what_would_be_one(folder: Path) -
     assert warnings(folder, text.replace("rank: 4", "rank: 4, batch_size: 2")) == []
 
 
+def test_an_epoch_is_one_of_all_rows_those_from_elsewhere_too(folder: Path) -> None:
+    text = GOOD.replace("    samples", "    external: {share: 0.75, files: [other.jsonl]}\n    samples")
+    assert warnings(folder, text) == []
+    (warning,) = warnings(folder, text.replace("0.75", "0.8"))
+    assert warning.endswith("10 updates see 80 of 100 accepted samples; 13 updates would see all")
+
+
+def test_a_share_that_nothing_is_named_for_is_warned_of(folder: Path) -> None:
+    text = GOOD.replace("    samples", "    external: {share: 0.1}\n    samples")
+    (warning,) = warnings(folder, text)
+    assert "phases.0.external.share: names no files and no runs: only what `lemfarm external import` brings" in warning
+
+
 def test_rows_that_training_would_leave_out_are_warned_of(folder: Path) -> None:
     text = GOOD.replace("max_seq_length: 256", "max_seq_length: 80")
     (warning,) = warnings(folder, text)

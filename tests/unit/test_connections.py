@@ -11,6 +11,7 @@ import pytest
 from lemfarm.connections import (
     BROKER_VARIABLE,
     DATABASE_VARIABLE,
+    Listen,
     child_environment,
     free_port,
     read_private_json,
@@ -170,3 +171,18 @@ def test_another_database_keeps_the_artifact_store(tmp_path: Path) -> None:
     assert resolve(home, environ={}).artifacts == "http://head:1"
     write_join_file(home, database=DATABASE, broker=BROKER, artifacts="/share")
     assert resolve(home, environ={}).artifacts_token is None, "a token belongs to its store"
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "port"),
+    [("8777", "127.0.0.1", 8777), ("0.0.0.0:1", "0.0.0.0", 1), ("head:65535", "head", 65535)],
+)
+def test_where_to_listen_is_a_port_or_an_address_with_one(given: str, address: str, port: int) -> None:
+    assert Listen.parse(given) == Listen(address, port)
+    assert Listen.parse(str(Listen.parse(given))) == Listen(address, port)
+
+
+@pytest.mark.parametrize("given", ["", "0", "65536", "-1", "8777 ", "here", "here:", "8777:here", "1.5"])
+def test_what_names_no_port_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="write PORT, or ADDRESS:PORT"):
+        Listen.parse(given)

@@ -15,6 +15,7 @@ from lemfarm.curation.dataset import (
     VALID_FILE,
     Example,
     Split,
+    describe,
     read_dataset,
     read_rows,
     split,
@@ -107,7 +108,7 @@ def test_the_manifest_says_how_many_candidates_the_accepted_ones_took(tmp_path: 
     parts = parted(examples(3, 3), "P01")
     cells = (CellCandidates("P00", 0, 6, 3, 2.0, 0), CellCandidates("P01", 2, 5, 0, None, 7))
     first = write_dataset(parts, tmp_path)
-    second = write_dataset(parts, tmp_path, cells)
+    second = write_dataset(parts, tmp_path, describe(parts, cells))
     assert (first.candidates, second.candidates, read_dataset(tmp_path).candidates) == ((), cells, cells)
     assert second.hash == first.hash, "what is trained on is the same"
 

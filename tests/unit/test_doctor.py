@@ -3,7 +3,9 @@
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ from lemfarm.engine_record import MOST_SLOTS, EngineRecord, model_name
 from lemfarm.home import Home
 from lemfarm.host.power import PowerState
 from lemfarm.machine import MachineFacts
+from lemfarm.training.artifact_server import ArtifactServer
+from lemfarm.training.artifact_service import open_server
 
 GIB = 1 << 30
 
@@ -173,6 +177,33 @@ def test_services_that_do_not_answer_are_told_without_their_passwords(home: Home
         assert "secret" not in found[name].what
     assert worst(list(found.values())) == "bad"
     assert found["home"].level == "ok"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ArtifactServer]:
+    with open_server(Home(tmp_path / "head"), "127.0.0.1", 0) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def test_the_store_of_adapters_is_asked_where_one_is_named(home: Home, store: ArtifactServer) -> None:
+    assert "artifacts" not in look(home)
+    named = replace(local(home), artifacts=store.url, artifacts_token=store.token)
+    assert look(home, connections=named)["artifacts"].what == f"{store.url} answers"
+    refused = look(home, connections=replace(named, artifacts_token="wrong"))["artifacts"]
+    assert (refused.level, "refuses the token" in refused.what) == ("bad", True)
+
+
+def test_a_run_file_may_name_the_store(home: Home, tmp_path: Path) -> None:
+    config = run_of({"engine": "simulated"})
+    config = config.model_copy(update={"farm": config.farm.model_copy(update={"artifacts": str(tmp_path)})})
+    assert look(home, config=config)["artifacts"] == Finding("artifacts", "ok", f"{tmp_path} is there")
+    elsewhere = replace(local(home), artifacts=str(tmp_path / "unmounted"))
+    found = look(home, config=config, connections=elsewhere)["artifacts"]
+    assert (found.level, "mount it" in found.what) == ("bad", True)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,9 @@ def upgrade() -> None:
     with op.batch_alter_table('adapter', schema=None) as batch_op:
         batch_op.add_column(sa.Column('in_store', sa.Boolean(), nullable=False, server_default=sa.false()))
 
+    with op.batch_alter_table('phase', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('generator', sqlmodel.sql.sqltypes.AutoString(), nullable=True))
+
     with op.batch_alter_table('training_stage', schema=None) as batch_op:
         batch_op.add_column(sa.Column('attempt', sa.Integer(), nullable=False, server_default='1'))
         batch_op.add_column(sa.Column('overrides', sa.JSON(), nullable=False, server_default='{}'))
@@ -124,6 +127,9 @@ def downgrade() -> None:
         batch_op.create_unique_constraint(batch_op.f('uq_training_stage_phase_id'), ['phase_id'])
         batch_op.drop_column('overrides')
         batch_op.drop_column('attempt')
+
+    with op.batch_alter_table('phase', schema=None) as batch_op:
+        batch_op.drop_column('generator')
 
     with op.batch_alter_table('adapter', schema=None) as batch_op:
         batch_op.drop_column('in_store')

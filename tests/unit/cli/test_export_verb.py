@@ -8,6 +8,7 @@ import pytest
 
 from tests.command import Ran, lemfarm
 from tests.ground import Ground
+from tests.hub import TOKEN, Hub, hub
 from tests.tiny_model import make_tiny_model
 
 Say = Callable[..., Ran]
@@ -31,6 +32,14 @@ def say(ground: Ground, capsys: pytest.CaptureFixture[str]) -> Say:
         return lemfarm(capsys, "export", *words, *where)
 
     return run
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with hub() as found:
+        monkeypatch.setenv("HF_ENDPOINT", found.address)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield found
 
 
 def texts(folder: Path) -> list[str]:
@@ -92,3 +101,73 @@ def test_a_folder_that_cannot_be_made_is_named(say: Say, tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     ran = say("--out", tmp_path / "file" / "set")
     assert ran.code != 0 and "cannot be written" in ran.err and "Traceback" not in ran.err
+
+
+def test_it_goes_to_the_hub_as_a_dataset_in_one_commit(say: Say, there: Hub, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    ran = say("tiny", "--out", out, "--to", "ours/tiny-answers", "--license", "cc-by-4.0", "--private")
+    assert (ran.code, ran.out.splitlines()[-1]) == (0, f"{there.address}/datasets/ours/tiny-answers")
+    (created,) = there.created
+    assert (created["type"], created["visibility"], there.kinds) == ("dataset", "private", {"datasets"})
+    assert there.files == {path.name: path.read_bytes() for path in out.iterdir()}
+    assert b"license: cc-by-4.0" in there.files["README.md"] and b"split: train" in there.files["README.md"]
+    made = json.loads(there.files["manifest.json"])["hash"]
+    assert there.said == [f"Dataset {made} of run tiny"]
+    assert TOKEN not in ran.out + ran.err
+
+
+def test_what_else_lies_in_the_folder_stays_here(say: Say, there: Hub, tmp_path: Path) -> None:
+    say("tiny", "--out", tmp_path / "set")
+    (tmp_path / "set" / "letter.txt").write_text("dear")
+    assert say("tiny", "--out", tmp_path / "set", "--to", "ours/tiny", "--license", "mit").code == 0
+    assert "letter.txt" not in there.files and "train.jsonl" in there.files
+
+
+def test_a_dry_run_writes_the_folder_names_the_files_and_sends_nothing(say: Say, there: Hub, tmp_path: Path) -> None:
+    ran = say("tiny", "--out", tmp_path / "set", "--to", "ours/tiny", "--dry-run")
+    assert ran.code == 0 and (tmp_path / "set" / "manifest.json").is_file()
+    for words in ("train.jsonl", "README.md", "nothing was sent", "name it with --license"):
+        assert words in ran.err, ran.err
+    data = say("tiny", "--out", tmp_path / "set", "--to", "ours/tiny", "--dry-run", "--json").data
+    assert (data["hub"]["repo"], data["hub"]["address"]) == ("ours/tiny", None)
+    assert data["hub"]["files"]["train.jsonl"] == (tmp_path / "set" / "train.jsonl").stat().st_size
+    assert there.created == [] and there.files == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--private",), "--private says how to send: add --to OWNER/NAME"),
+        (("--dry-run",), "--dry-run says how to send"),
+        (("--to", "tiny", "--license", "mit"), "write OWNER/NAME"),
+        (("--to", "a/b c", "--license", "mit"), "the hub takes no such name"),
+        (("--to", "ours/tiny"), "name it with --license"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_before_anything_is_written(
+    say: Say, there: Hub, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    ran = say("tiny", "--out", tmp_path / "set", *words)
+    assert ran.code == 2 and said in ran.err, ran.err
+    assert not (tmp_path / "set").exists() and there.created == []
+
+
+def test_without_a_token_nothing_is_written(
+    say: Say, there: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
+    ran = say("tiny", "--out", tmp_path / "set", "--to", "ours/tiny", "--license", "mit")
+    assert ran.code == 2 and "there is no token for the hub" in ran.err
+    assert not (tmp_path / "set").exists() and there.created == []
+
+
+@pytest.mark.parametrize(("status", "code", "said"), [(403, 2, "may not write there"), (501, 4, "the hub fails")])
+def test_a_hub_that_refuses_leaves_the_folder_for_another_try(
+    say: Say, there: Hub, tmp_path: Path, status: int, code: int, said: str
+) -> None:
+    there.refuse = status
+    ran = say("tiny", "--out", tmp_path / "set", "--to", "ours/tiny", "--license", "mit")
+    assert ran.code == code and said in ran.err, ran.err
+    assert (tmp_path / "set" / "manifest.json").is_file()
+    assert TOKEN not in ran.out + ran.err

@@ -50,6 +50,15 @@ def test_a_phase_counts_what_its_probes_give(folder: Path) -> None:
     assert (phase.probes, phase.held_out, phase.texts, phase.samples_per_text, phase.grid) == (3, 0, 6, 10, 60)
 
 
+def test_a_phase_that_waits_for_an_adapter_says_for_whose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second = GOOD[GOOD.index("  - name") : GOOD.index("train: {rank")].replace("first", "second")
+    second = second.replace("    samples", "    generate_with: promoted\n    samples")
+    phases = seen(folder, GOOD.replace("train: {rank", f"{second}train: {{rank")).phases
+    assert [(phase.generate_with, phase.waits_for) for phase in phases] == [("base", None), ("promoted", "first")]
+    said = " ".join(lemfarm(capsys, "plan", folder / "run.yaml", "--home", folder / "none").out.split())
+    assert "with the adapter that is promoted once first is trained: which one," in said
+
+
 def test_held_out_probes_are_no_part_of_a_phase(folder: Path) -> None:
     phase = seen(folder, evaluate__probes="probes.jsonl", evaluate__held_out=0.1).phases[0]
     assert (phase.probes, phase.held_out, phase.texts, phase.grid) == (2, 1, 4, 40)

@@ -13,13 +13,16 @@ import pytest
 
 from lemfarm import flower, valkey
 from lemfarm.broker import ping
-from lemfarm.connections import Connections, resolve
+from lemfarm.connections import Connections, Listen, free_port, resolve
 from lemfarm.database import open_database
 from lemfarm.engine_record import EngineRecord
-from lemfarm.errors import BrokerDown, DatabaseDown, InputError, VersionError
+from lemfarm.errors import BrokerDown, DatabaseDown, InputError, Unavailable, VersionError
 from lemfarm.home import HOME_VARIABLE, Home
 from lemfarm.local_workers import take_name
 from lemfarm.locks import is_locked, read_number, wait_until
+from lemfarm.training import artifact_service
+from lemfarm.training.artifact_server import token_of
+from lemfarm.training.artifacts import NOBODY, open_store
 from lemfarm.up import down, join, running, up
 from tests.command import lemfarm
 from tests.web import answer
@@ -103,6 +106,38 @@ def test_what_dies_is_started_again(home: Home) -> None:
     found = valkey.find_running(home, answer_seconds=SECONDS)
     assert found is not None
     assert found.pid != services.valkey.pid
+
+
+def test_the_adapters_store_is_kept_too_where_it_is_wanted(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given services that are kept without it
+    first = up(home, embedded(home), flower=False)
+    assert first.artifacts is None
+    # When it is wanted, then it serves, and Valkey is the same process as before
+    place = Listen("127.0.0.1", free_port())
+    second = up(home, embedded(home), flower=False, artifacts=place)
+    assert (second.started, second.valkey) == (("artifacts",), first.valkey)
+    assert second.artifacts is not None and second.artifacts.url == f"http://{place}"
+    assert not open_store(second.artifacts.url, token_of(home)).has(NOBODY)
+    # and it is found again, told of, and started again when it dies
+    again = lemfarm(capsys, "up", "--no-flower", "--artifacts", place.port, "--home", home.root, "--json").data
+    assert (again["artifacts"], again["started"]) == (second.artifacts.url, [])
+    assert str(home.root / "artifacts" / "secrets.json") in again["secrets"]
+    kill(second.artifacts.pid)
+    assert wait_until(lambda: artifact_service.find_running(home) not in (None, second.artifacts), SECONDS)
+    # and it does not move while it serves
+    with pytest.raises(InputError, match=r"listens at .* `lemfarm down` first"):
+        up(home, embedded(home), flower=False, artifacts=Listen("127.0.0.1", place.port - 1))
+    assert lemfarm(capsys, "down", "--home", home.root).out == "Valkey and Artifacts stopped; all data stay.\n"
+    assert artifact_service.find_running(home) is None
+
+
+def test_a_port_that_somebody_else_has_is_told_before_anything_starts(home: Home, tmp_path: Path) -> None:
+    with artifact_service.open_server(Home(tmp_path / "other"), "127.0.0.1", 0) as server:
+        taken = Listen("127.0.0.1", server.server_port)
+        for place in (taken, Listen("192.0.2.1", 1)):
+            with pytest.raises(Unavailable, match="cannot be listened on"):
+                up(home, embedded(home), flower=False, artifacts=place)
+    assert running(home) == []
 
 
 def test_a_killed_supervisor_leaves_services_that_the_next_one_adopts(home: Home) -> None:

@@ -11,6 +11,7 @@ from typer.main import get_command
 from lemfarm.candidates import CellCandidates
 from lemfarm.cli import app
 from lemfarm.curation.agreement import Agreement
+from lemfarm.external_mix import Mix
 from lemfarm.report import compose
 from lemfarm.report.chapters_course import _binned, _edges
 from lemfarm.report.document import Chapter, Document, Picture, Table, Tiles, Words
@@ -134,11 +135,14 @@ def test_every_score_falls_into_a_bin_and_none_across_the_threshold(values: list
 
 
 def test_what_reviewers_and_duplicates_did_has_its_chapter(report: Report) -> None:
-    first = replace(report.phases[0], duplicates=3, reviewed={"keep": 5, "drop": 1}, external={"accepted": 7})
+    status = replace(report.phases[0].status, mix=Mix(share=0.3, own=70, external=7, wanted=30, passed=7))
+    outcomes = {"reviewed": {"keep": 5, "drop": 1}, "external": {"accepted": 7}}
+    first = replace(report.phases[0], status=status, duplicates=3, **outcomes)
     pair = Agreement("ann", "bob", answers=4, agreed=3, kappa=0.5, counts=())
     found = compose(replace(report, phases=(first, *report.phases[1:]), agreements=(pair,)))
     rows = [row for block in chapter(found, "curation").blocks if isinstance(block, Table) for row in block.rows]
-    assert ("first", "3", "keep 5, drop 1", "accepted 7") in rows
+    mix = "wanted 70/30, reachable 91/9: 7 external answers passed, 30 are needed"
+    assert ("first", "3", "keep 5, drop 1", "accepted 7", mix) in rows
     assert ("ann and bob", "4", "3", "0.50") in rows
 
 

@@ -16,9 +16,8 @@ from lemfarm.errors import InputError, ModelError, Unavailable
 from lemfarm.home import Home
 from lemfarm.training.adapters import CONFIG, MANIFEST, WEIGHTS, seal, verify
 from lemfarm.training.artifact_server import ArtifactServer
-from lemfarm.training.artifacts import ArtifactStore, FolderStore, HttpStore, fetch, open_store, pack, share
-
-NOBODY = "0" * 32
+from lemfarm.training.artifact_service import find_running, open_server
+from lemfarm.training.artifacts import NOBODY, ArtifactStore, FolderStore, HttpStore, fetch, open_store, pack, share
 
 
 def adapter(adapters: Path, mark: int = 1) -> Path:
@@ -223,3 +222,14 @@ def test_the_server_wants_to_know_how_much_comes(server: ArtifactServer) -> None
     large = {"Content-Length": str(1 << 50)}
     assert asked(server, "PUT", f"/adapters/{NOBODY}", **large)[0] == 413
     assert asked(server, "PUT", f"/adapters/{NOBODY}", **{"Content-Length": "many"})[0] == 411
+
+
+def test_one_server_serves_a_home_and_is_found_while_it_does(tmp_path: Path) -> None:
+    home = Home(tmp_path / "head")
+    assert find_running(home) is None
+    with open_server(home, "127.0.0.1", 0) as server:
+        found = find_running(home)
+        assert found is not None and found.url == server.url
+        with pytest.raises(InputError, match="served from here already"), open_server(home, "127.0.0.1", 0):
+            pass
+    assert find_running(home) is None

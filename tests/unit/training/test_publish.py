@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lemfarm.errors import InputError, ModelError, Unavailable
+from lemfarm.hub import Parcel, upload
 from lemfarm.training.chosen import choose_adapter
-from lemfarm.training.publish import Release, evaluations_of, prepare, upload
+from lemfarm.training.publish import evaluations_of, prepare
 from tests.finished_run import FinishedRun
 from tests.hub import TOKEN, Hub, hub
 
@@ -25,11 +26,11 @@ def run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 
 @pytest.fixture
-def release(run: FinishedRun) -> Release:
+def release(run: FinishedRun) -> Parcel:
     return prepare_adapter(run, licence="gemma")
 
 
-def prepare_adapter(run: FinishedRun, **options: str | None) -> Release:
+def prepare_adapter(run: FinishedRun, **options: str | None) -> Parcel:
     chosen = choose_adapter(run.ground.database, None)
     folder = run.home.adapters / chosen.id
     return prepare("ours/tiny-lek", folder, run.ground.database, adapter=chosen.origin, **options)  # type: ignore[arg-type]
@@ -43,7 +44,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield found
 
 
-def test_an_adapter_is_published_with_its_manifest_and_its_page(release: Release) -> None:
+def test_an_adapter_is_published_with_its_manifest_and_its_page(release: Parcel) -> None:
     names = ["README.md", "adapter_config.json", "adapters.safetensors", "manifest.json"]
     assert list(release.sizes) == names
     assert release.sizes["README.md"] == len(release.card.encode())
@@ -57,14 +58,15 @@ def test_measured_models_stand_beside_the_untrained_one_of_the_same_run(run: Fin
     assert trained.base is None and trained.change is None
 
 
-def test_everything_is_sent_in_one_commit(release: Release, there: Hub) -> None:
+def test_everything_is_sent_in_one_commit(run: FinishedRun, release: Parcel, there: Hub) -> None:
     address = upload(release, private=True)
     assert address == f"{there.address}/ours/tiny-lek"
     (created,) = there.created
     assert (created["name"], created["organization"], created["visibility"]) == ("tiny-lek", "ours", "private")
     sent = {name: path.read_bytes() for name, path in release.files.items()}
     assert there.files == sent | {"README.md": release.card.encode()}
-    assert there.said == [f"Adapter {release.facts.origin.adapter}"]
+    assert there.said == [f"Adapter {run.adapters[0]}"]
+    assert there.kinds == {"models"}
     assert there.tokens == {f"Bearer {TOKEN}"}
 
 
@@ -74,7 +76,7 @@ def test_everything_is_sent_in_one_commit(release: Release, there: Hub) -> None:
      (400, InputError, "You may not do that"), (501, Unavailable, "fails")],
 )  # fmt: skip
 def test_a_hub_that_refuses_is_told_without_the_token(
-    status: int, error: type[Exception], says: str, release: Release, there: Hub
+    status: int, error: type[Exception], says: str, release: Parcel, there: Hub
 ) -> None:
     there.refuse = status
     with pytest.raises(error, match=says) as raised:
@@ -82,14 +84,14 @@ def test_a_hub_that_refuses_is_told_without_the_token(
     assert TOKEN not in str(raised.value)
 
 
-def test_a_hub_that_is_away_can_be_tried_later(release: Release, there: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_is_away_can_be_tried_later(release: Parcel, there: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(Unavailable, match="does not answer"):
         upload(release, private=False)
 
 
 def test_nothing_is_sent_without_a_token(
-    release: Release, there: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    release: Parcel, there: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))

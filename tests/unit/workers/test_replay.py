@@ -15,7 +15,10 @@ from lemfarm.engines import open_engine
 from lemfarm.engines.base import Engine
 from lemfarm.errors import InputError, ModelError, NotFound
 from lemfarm.models import find_model
+from lemfarm.training.phases import claim_stage, finish_stage, open_stage
+from producer.generators import settle_generators
 from tests.command import lemfarm
+from tests.finished_run import make_adapter
 from tests.ground import RUN_FILE, Ground
 from tests.tiny_model import make_tiny_model
 from workers.library import Library
@@ -23,6 +26,11 @@ from workers.replay import Replay, open_replay
 from workers.results import make_result, pack_tokens
 
 MLX_RUN = RUN_FILE.replace("{engine: simulated}", "{engine: mlx, path: tiny}").replace("64", "24")
+
+
+TRAIN = "    train: {iterations: 5, learning_rate: 1.0e-4}\n"
+SECOND = MLX_RUN[MLX_RUN.index("  - name") :].replace("name: first", "name: second\n    generate_with: promoted")
+PROMOTED_RUN = f"{MLX_RUN}{TRAIN}{SECOND}train: {{rank: 4, scale: 16.0, num_layers: -1}}\n"
 
 
 def generate(ground: Ground, engine: Engine, samples: Sequence[str], withdrawn: Sequence[str] = ()) -> None:
@@ -99,6 +107,32 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     ground.ledger.release(gone, 1)
     engine.close()
     yield ground
+    ground.database.close()
+
+
+def test_an_answer_of_an_adapter_is_made_again_with_it_and_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a phase that the first one's adapter answers
+    found = find_model(str(make_tiny_model(tmp_path / "tiny")))
+    ground = Ground(tmp_path)
+    ground.plan(PROMOTED_RUN, found=found)
+    adapter = make_adapter(found, ground.home.ensure(ground.home.adapters), 0, 0.5, None)
+    first, second = (row["id"] for row in ground.rows("SELECT id FROM phase ORDER BY position"))
+    claim = claim_stage(ground.database, open_stage(ground.database, ground.run_id, first), "w", 90.0)
+    assert claim is not None and finish_stage(ground.database, claim, adapter, ground.home.identity, {})
+    settle_generators(ground.ledger, ground.run, ground.config())
+    (sample,) = ground.ids(f"state = 'pending' AND phase_id = {second}", limit=1)
+    engine = open_engine(ground.config().model, folder=found.folder, slots=1)
+    engine.load()
+    generate(ground, engine, [sample])
+    engine.close()
+    # Then it is made again from that adapter, and whoever asks is told
+    again = replay(ground, sample)
+    assert (again.adapter, again.parts_at) == (adapter.id, None)
+    where = ("--home", ground.home.root, "--database", ground.database.url)
+    for words in (("replay", sample), ("samples", "show", sample)):
+        assert f"adapter {adapter.id}" in lemfarm(capsys, *words, *where).out
     ground.database.close()
 
 

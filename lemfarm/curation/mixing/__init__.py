@@ -1,0 +1,1 @@
+"""Datasets mixed from several sources by a recipe: named categories in stated shares or numbers."""
