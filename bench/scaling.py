@@ -36,6 +36,7 @@ from producer.campaign import resume
 SLOTS, ENGINE_SECONDS, ROUNDS = 4, 2.0, 20
 FIRST_ROUNDS, LAST_ROUNDS = 3, 3  #: left out: the queue fills, the queue runs dry
 SAMPLES_PER_TEXT = 10
+CONNECTIONS = 500  #: PostgreSQL takes 100 unless told otherwise; 64 workers open some 200
 EFFICIENCY = 0.98
 START_SECONDS, START_SECONDS_EACH, END_SECONDS = 60.0, 6.0, 60.0
 MIB = 1 << 20
@@ -161,7 +162,7 @@ def postgres_url() -> Iterator[str]:
     """A throw-away PostgreSQL that keeps what it was told, as a real one does; its URL."""
     from tests.postgres import postgres_server
 
-    with postgres_server(options=()) as server:
+    with postgres_server(options=("-c", f"max_connections={CONNECTIONS}")) as server:
         yield server.create_database()
 
 

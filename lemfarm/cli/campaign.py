@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from producer.plan import PlanResult
 
 GRACE_SECONDS = 20.0
-HURRY_SECONDS = 5.0
+HURRY_SECONDS = 20.0  #: a worker lets go within a second; on a machine under load it takes many
 
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=0, help="Local worker processes; 0 on a head node that only watches.")
@@ -108,7 +108,8 @@ def open_for(
 
 @contextmanager
 def interruptible(campaign: "Campaign") -> "Iterator[None]":
-    """Ctrl-C once: workers finish or release what they hold; twice: at once. Either way nothing is lost."""
+    """Ctrl-C once: workers finish or release what they hold; twice: they release it at once; a third time kills them,
+    and what they held is free when its lease ends. Nothing is lost either way."""
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
@@ -127,10 +128,13 @@ def interruptible(campaign: "Campaign") -> "Iterator[None]":
 
 
 def _close(campaign: "Campaign") -> None:
-    try:
-        campaign.close(GRACE_SECONDS + 10)
-    except KeyboardInterrupt:
-        campaign.close(HURRY_SECONDS)  # a worker's second SIGTERM means: release everything now
+    for grace_seconds in (GRACE_SECONDS + 10, HURRY_SECONDS):
+        try:
+            campaign.close(grace_seconds)  # a worker's second SIGTERM means: release everything now
+            return
+        except KeyboardInterrupt:
+            continue
+    campaign.close(0.0)
 
 
 def tell_plan(name: str, result: "PlanResult", *, active: bool, state: str) -> None:

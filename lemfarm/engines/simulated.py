@@ -26,6 +26,7 @@ CRASH_EXIT_CODE = 70
 """With what a simulated crash ends the process."""
 
 _LONGEST_NAP = 0.02
+_LONGEST_NAP_WHEN_FULL = 0.25  #: nothing can join before an answer ends: 64 workers would wake 3,200 times a second
 # How much of what is missing to perfect an adapter makes up for, so that a rehearsed training shows an effect.
 _ADAPTER_LIFT = 0.4
 # Spread of the richness from answer to answer; widest at quality 0.5, none at 0 and 1, as is that between prompts.
@@ -116,16 +117,16 @@ class SimulatedEngine:
         self._waiting.append(_Row(request, words, total, fails, _chance(self._crash_rate), cached))
 
     def step(self) -> Sequence[Finished]:
-        """Let up to 20 ms pass; returns the answers that are complete by then, and the failures."""
+        """Let some time pass; returns the answers that are complete by then, and the failures."""
         self._admit()
         if not self._live:
             return []
         self._nap()
         now = perf_counter()
         for row in self._live:
-            if row.crashes and self._progress(row, now) >= 0.5:
+            if row.crashes and self._progress(row, now) >= _end_of(row):
                 os._exit(CRASH_EXIT_CODE)
-        ended = [row for row in self._live if self._progress(row, now) >= (0.5 if row.fails else 1.0)]
+        ended = [row for row in self._live if self._progress(row, now) >= _end_of(row)]
         self._live = [row for row in self._live if row not in ended]
         return [_failed(row) if row.fails else self._finished(row, now) for row in ended]
 
@@ -156,9 +157,10 @@ class SimulatedEngine:
             os.abort()  # as Metal does where memory runs short
 
     def _nap(self) -> None:
-        """Sleep until the next answer is due, 20 ms at most, so that the caller can look at other things."""
-        due = min(row.started + self._duration(row) for row in self._live)
-        sleep(max(0.0, min(_LONGEST_NAP, due - perf_counter())))
+        """Sleep until the next answer is due, but not long, so that the caller can look at other things."""
+        due = min(row.started + self._duration(row) * _end_of(row) for row in self._live)
+        longest = _LONGEST_NAP if len(self._live) < self._slots else _LONGEST_NAP_WHEN_FULL
+        sleep(max(0.0, min(longest, due - perf_counter())))
 
     def _duration(self, row: _Row) -> float:
         if self._tokens_per_second == 0:
@@ -188,6 +190,11 @@ class SimulatedEngine:
                 versions=VERSIONS,
             ),
         )
+
+
+def _end_of(row: _Row) -> float:
+    """How far it comes, as a part of its time."""
+    return 0.5 if row.fails or row.crashes else 1.0
 
 
 def _failed(row: _Row) -> Finished:
