@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from lemfarm.errors import DatabaseDown, InputError, NoSpace, VersionError
@@ -31,6 +32,10 @@ BUSY_SECONDS = 30.0
 # Pages that each SQLite connection keeps, in KiB. At its default of 2 MiB the caches of a worker's threads fill for
 # days, which reads as a leak; the file itself stays in the system's cache.
 _CACHE_KIB = 512
+# To PostgreSQL, of one process. Threads queue up for them: to open one more costs both sides as much as many
+# transactions, and a server takes 100 in all unless it is told otherwise. The few more are for those who, holding one,
+# ask for the time.
+_KEPT_CONNECTIONS, _MORE_CONNECTIONS = 6, 2
 _MIGRATION_LOCK = 0x1E3F_A531
 _WRITES = "lemfarm_writes"
 
@@ -38,12 +43,12 @@ _WRITES = "lemfarm_writes"
 class Database:
     """One database of a farm, safe to share between threads."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.now = _NOW_SQLITE if self.is_sqlite else _NOW_POSTGRES
-        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
+        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url)
         self._writer = threading.Lock()
 
     @contextmanager
@@ -235,7 +240,7 @@ def _sqlite(url: str) -> Engine:
     return engine
 
 
-def _postgres(url: str, pool_size: int) -> Engine:
+def _postgres(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -246,7 +251,15 @@ def _postgres(url: str, pool_size: int) -> Engine:
         "keepalives_count": 3,
         "options": "-c lock_timeout=30000 -c idle_in_transaction_session_timeout=60000",
     }
-    return create_engine(parsed, connect_args=connect, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+    return create_engine(
+        parsed,
+        connect_args=connect,
+        pool_size=_KEPT_CONNECTIONS,
+        max_overflow=_MORE_CONNECTIONS,
+        pool_timeout=BUSY_SECONDS,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+    )
 
 
 def _make_parent(path: Path) -> None:
@@ -264,6 +277,8 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         raise _plain(url, error) from error
+    except PoolTimeout as error:
+        raise DatabaseDown(f"{redact(url)}: no connection came free within {BUSY_SECONDS:g} s") from error
 
 
 #: What SQLite says of a statement that is wrong: waiting would not mend it.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from lemfarm import database as module
 from lemfarm.database import Database, open_database, redact, schema_status
@@ -173,6 +174,11 @@ def test_a_mistake_of_ours_stays_what_it_is() -> None:
 def test_a_lost_connection_is_an_outage_whatever_the_driver_calls_it() -> None:
     with pytest.raises(DatabaseDown), module._translated("postgresql://host/farm"):
         raise DatabaseError("SELECT 1", {}, Exception("gone"), connection_invalidated=True)
+
+
+def test_a_process_that_waits_in_vain_for_a_connection_says_so() -> None:
+    with pytest.raises(DatabaseDown, match="no connection came free"), module._translated("postgresql://host/farm"):
+        raise PoolTimeout("QueuePool limit reached")
 
 
 @pytest.mark.parametrize("url", ["mysql://host/farm", "not a url", "sqlite"])
