@@ -103,7 +103,8 @@ def worker_processes(farm: Farm, count: int) -> Iterator[list["subprocess.Popen[
     workers = []
     with (farm.folder / "workers.log").open("ab") as log:
         for number in range(1, count + 1):
-            environment = farm.environment | {"LEMFARM_WORKER_NAME": f"w{number}", "LEMFARM_GRACE_SECONDS": "1"}
+            home = {"LEMFARM_HOME": str(farm.folder / f"mac-{number}")}  # of its own, as on machines of their own
+            environment = farm.environment | home | {"LEMFARM_WORKER_NAME": f"w{number}", "LEMFARM_GRACE_SECONDS": "1"}
             command = [sys.executable, "-m", "workers"]
             workers.append(subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log))
     try:

@@ -15,12 +15,14 @@ from lemfarm.engines import open_engine
 from lemfarm.engines.base import EngineFacts
 from lemfarm.errors import LemfarmError, ModelMismatch, NotFound, Unavailable
 from lemfarm.estimates import longest_sample
+from lemfarm.gates import required_scorers
 from lemfarm.home import Home, open_home
 from lemfarm.host.manners import Manners
 from lemfarm.journal import write_to_stderr
 from lemfarm.local_workers import WorkerPlace, take_name
 from lemfarm.models import FoundModel, find_model
 from lemfarm.records import Model, Run, WorkerState
+from producer.text_scores import versions_of
 from workers.consumption import hear_signals
 from workers.engine_thread import EngineThread
 from workers.host import Identity, add_facts, new_identity, register, say
@@ -95,6 +97,7 @@ class _Process:
             shortage = record.read().shortage(asked=self.settings.slots, session=session_of(os.environ))
             engine = self._open_engine(config, found, record, shortage)
             facts = engine.start()
+            _load_scorers(config)
         except LemfarmError as error:
             say(self.database, self.who.id, state=WorkerState.REFUSED, message=str(error))
             raise
@@ -184,6 +187,13 @@ class _Process:
             caffeinate=self.manners.caffeinate,
             grace_seconds=self.settings.grace_seconds,
         )
+
+
+def _load_scorers(config: RunConfig) -> None:
+    """Import what the run's answers are scored with, so that who is ready need not: it takes up to a second. What
+    cannot be had is told of each answer that wants it."""
+    asked = [name for phase in config.phases for name in required_scorers(phase.gates)]
+    versions_of([*asked, *([config.evaluate.scorer] if config.evaluate else [])])
 
 
 def _canary_says(facts: EngineFacts) -> str:
