@@ -211,6 +211,12 @@ class Supervisor:
         every = (*self._services, *self._members)
         return [event for kept in every if not kept.ended for event in self._look(kept)]
 
+    def ask_to_end(self) -> None:
+        """A signal to each member; who hears a second one hurries. `stop` follows."""
+        self._stopping = True
+        for kept in reversed(self._members):
+            kept.member.end(at_once=False)
+
     def stop(self, grace_seconds: float) -> bool:
         """Ask all to end, wait, kill what is left; True when nothing had to be killed.
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from producer.plan import PlanResult
 
 GRACE_SECONDS = 20.0
-HURRY_SECONDS = 20.0  #: a worker lets go within a second; on a machine under load it takes many
 
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=0, help="Local worker processes; 0 on a head node that only watches.")
@@ -128,13 +127,18 @@ def interruptible(campaign: "Campaign") -> "Iterator[None]":
 
 
 def _close(campaign: "Campaign") -> None:
-    for grace_seconds in (GRACE_SECONDS + 10, HURRY_SECONDS):
-        try:
-            campaign.close(grace_seconds)  # a worker's second SIGTERM means: release everything now
-            return
-        except KeyboardInterrupt:
-            continue
-    campaign.close(0.0)
+    """A worker lets go at once when it hears a second signal. On a loaded machine it may hear but one, and takes its
+    grace: nobody is killed before that is over, but by a third Ctrl-C."""
+    try:
+        campaign.close(GRACE_SECONDS + 10)
+        return
+    except KeyboardInterrupt:
+        pass
+    try:
+        campaign.hurry()
+        campaign.close(GRACE_SECONDS + 10)
+    except KeyboardInterrupt:
+        campaign.close(0.0)
 
 
 def tell_plan(name: str, result: "PlanResult", *, active: bool, state: str) -> None:

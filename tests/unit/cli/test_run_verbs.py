@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lemfarm.cli.campaign import GRACE_SECONDS, HURRY_SECONDS, overrides
+from lemfarm.cli.campaign import GRACE_SECONDS, overrides
 from lemfarm.errors import BrokerDown, InputError
 from lemfarm.report import WrittenReport, read_report, write_report
 from lemfarm.status import read_status
@@ -27,6 +27,7 @@ class FakeCampaign:
         self.database, self.is_at_work = ground.database, True
         self.work: Callable[[Ground], None] = lambda ground: ground.finish(ground.ids())
         self.closed: list[float] = []
+        self.hurried = 0
         self.started: dict[str, Any] = {}
 
     @property
@@ -49,6 +50,9 @@ class FakeCampaign:
 
     def write_report(self) -> WrittenReport:
         return write_report(read_report(self.database, "tiny"), self.ground.home)
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def close(self, grace_seconds: float) -> None:
         self.closed.append(grace_seconds)
@@ -160,23 +164,25 @@ def test_the_report_of_an_ended_run_is_there_and_its_place_is_told(
     assert "Report of run tiny" in page.read_text() and page.with_suffix(".md").exists()
 
 
-def test_ctrl_c_closes_with_grace_and_twice_in_a_hurry(ground: Ground, farm: FakeCampaign, say: Say) -> None:
+@pytest.mark.parametrize(
+    ("interrupts", "hurried", "graces"),
+    [(0, 0, [GRACE_SECONDS + 10]), (1, 1, [GRACE_SECONDS + 10] * 2), (2, 1, [*[GRACE_SECONDS + 10] * 2, 0.0])],
+)
+def test_ctrl_c_gives_a_grace_again_hurries_and_the_third_time_kills(
+    ground: Ground, farm: FakeCampaign, say: Say, interrupts: int, hurried: int, graces: list[float]
+) -> None:
     def interrupt(_ground: Ground) -> None:
         raise KeyboardInterrupt
 
-    farm.work = interrupt
-    ran = say("run", ground.folder / "run.yaml")
-    assert (ran.code, "Run the same command to go on" in ran.err) == (130, True)
-    assert farm.closed == [GRACE_SECONDS + 10]
-
     def close(grace_seconds: float) -> None:
         farm.closed.append(grace_seconds)
-        if len(farm.closed) == 2:
+        if len(farm.closed) <= interrupts:
             raise KeyboardInterrupt
 
-    farm.close = close  # type: ignore[method-assign]
-    assert say("run", ground.folder / "run.yaml").code == 130
-    assert farm.closed[1:] == [GRACE_SECONDS + 10, HURRY_SECONDS]
+    farm.work, farm.close = interrupt, close  # type: ignore[method-assign]
+    ran = say("run", ground.folder / "run.yaml")
+    assert (ran.code, "Run the same command to go on" in ran.err) == (130, True)
+    assert (farm.hurried, farm.closed) == (hurried, graces)
 
 
 def test_an_error_on_the_way_still_closes(ground: Ground, farm: FakeCampaign, say: Say) -> None:
