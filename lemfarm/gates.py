@@ -61,6 +61,11 @@ def required_scorers(gates: Sequence[Gate]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(gate.scorer for gate in gates if isinstance(gate, ScoreGate)))
 
 
+def gate_scorer(gates: Sequence[Gate]) -> str | None:
+    """The scorer of the first gate that has one: by its score answers are better or worse."""
+    return next(iter(required_scorers(gates)), None)
+
+
 def duplicates_gate(gates: Sequence[Gate]) -> DuplicatesGate | None:
     """The gate that rejects duplicates, if there is one. It takes all answers of a run to apply it: see
     `curation.duplicates`."""

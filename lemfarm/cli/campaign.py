@@ -131,9 +131,11 @@ def _close(campaign: "Campaign") -> None:
     grace: nobody is killed before that is over, but by a third Ctrl-C."""
     try:
         campaign.close(GRACE_SECONDS + 10)
-        return
     except KeyboardInterrupt:
-        pass
+        _close_in_a_hurry(campaign)
+
+
+def _close_in_a_hurry(campaign: "Campaign") -> None:
     try:
         campaign.hurry()
         campaign.close(GRACE_SECONDS + 10)

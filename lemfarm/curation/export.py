@@ -35,7 +35,6 @@ from lemfarm.curation.selection import (
     ChosenAnswer,
     choose_rows,
     external_ids,
-    gate_scorer,
     pieces,
     read_examples,
     rows_per_probe,
@@ -44,6 +43,7 @@ from lemfarm.curation.sides import Side, Sides, sides_of
 from lemfarm.database import Database
 from lemfarm.errors import InputError, NotFound
 from lemfarm.external_mix import Mix
+from lemfarm.gates import gate_scorer
 from lemfarm.home import write_whole
 from lemfarm.identity import content_hash, file_hash
 from lemfarm.records import Answer, Attempt, Kernel, Phase, Probe, Run, Sample, Score
@@ -208,7 +208,7 @@ def _lem_meta(session: Session, run: Run, part: _Part, piece: Sequence[ChosenAns
     """What LEM's raw training records say of each sample; `lek_score` is the score that the phase's gate looked at."""
     ids = [one.sample_id for one in piece]
     gates = [gate for gate in part.config.gates if hasattr(gate, "scorer")]
-    scores = _scores(session, piece, gate_scorer(part.config))
+    scores = _scores(session, piece, gate_scorer(part.config.gates))
     attempts = select(Attempt.sample_id, Attempt.started, Attempt.ended).where(
         col(Attempt.sample_id).in_(ids), Attempt.ending == "done"
     )

@@ -10,6 +10,7 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from lemfarm.config import PhaseConfig
+from lemfarm.gates import gate_scorer
 from lemfarm.records import ExternalAnswer, Outcome, Probe, Purpose, Sample, Variant
 
 _RUN = "run "
@@ -121,5 +122,5 @@ def _asked(phase_id: int) -> Any:
 
 def gate_score(scores: Mapping[str, Any], config: PhaseConfig) -> float | None:
     """The score that the phase's gate looks at, among those of an external answer."""
-    scorer = next((gate.scorer for gate in config.gates if hasattr(gate, "scorer")), "")
-    return float(scores[scorer]["value"]) if scorer in scores else None
+    scorer = gate_scorer(config.gates)
+    return float(scores[scorer]["value"]) if scorer is not None and scorer in scores else None

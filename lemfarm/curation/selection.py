@@ -15,6 +15,7 @@ from lemfarm.curation.dataset import Example
 from lemfarm.curation.external import AcceptedExternal, accepted_external, external_contents
 from lemfarm.dialogue import Message
 from lemfarm.external_mix import Mix, within_caps
+from lemfarm.gates import gate_scorer
 from lemfarm.records import Answer, Outcome, Probe, Purpose, Sample, SampleState, Score, Variant
 
 PIECE = 500
@@ -138,7 +139,7 @@ def _accepted(session: Session, phase_id: int, config: PhaseConfig) -> Iterable[
 
 def gate_scores(session: Session, phase_id: int, config: PhaseConfig) -> dict[int, float]:
     """The score that the phase's gate looks at, by text; none where it has no such gate."""
-    scorer = gate_scorer(config)
+    scorer = gate_scorer(config.gates)
     if scorer is None:
         return {}
     query = (
@@ -148,11 +149,6 @@ def gate_scores(session: Session, phase_id: int, config: PhaseConfig) -> dict[in
         .where(Sample.phase_id == phase_id, Score.scorer == scorer)
     )
     return dict(session.exec(query).all())
-
-
-def gate_scorer(config: PhaseConfig) -> str | None:
-    """The scorer of the phase's first gate that has one."""
-    return next((gate.scorer for gate in config.gates if hasattr(gate, "scorer")), None)
 
 
 def _by_id(session: Session, query: Any, key: Any, wanted: set[Any]) -> Iterable[Any]:
