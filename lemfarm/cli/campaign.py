@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from producer.campaign import Campaign
     from producer.plan import PlanResult
 
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 20.0  #: as workers take it where nobody says otherwise (`workers.settings`)
 
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=0, help="Local worker processes; 0 on a head node that only watches.")

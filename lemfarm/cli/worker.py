@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lemfarm.cli import worker_install
-from lemfarm.cli.campaign import ModelOption, worker_environment
+from lemfarm.cli.campaign import GRACE_SECONDS, ModelOption, worker_environment
 from lemfarm.cli.manners import CaffeinateOption, HoursOption, OnBatteryOption, manners_of
 from lemfarm.cli.shared import (
     BrokerOption,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 worker_app = typer.Typer(subcommand_metavar="[install|uninstall]")
 workers_app = typer.Typer(help="See and steer the workers of a farm.", no_args_is_help=True)
-GRACE_SECONDS = 20.0
 
 
 def add_to(app: typer.Typer) -> None:
