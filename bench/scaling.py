@@ -2,11 +2,12 @@
 
     python bench/scaling.py [--workers 1 4 16 64] [--databases sqlite postgresql] [--rounds 20] [--json]
 
-N worker processes of 4 slots on the stand-in engine, whose every answer takes 2 s, so N Macs ideally finish 2 N samples
-a second; 64 make 128, which two cores carry. The run is planned and paused, resumed when all workers are ready, and
-ends by itself. Efficiency is what they finish, over at least 20 samples of every slot, against the ideal: the engine's
-time divided by the whole time of a slot. SQLite, and PostgreSQL from the tests' wheel. Takes some twelve minutes, and
-8 GiB for 64 processes; `docs/how-many-macs-can-one-farm-have.md` keeps what was measured.
+N worker processes of 4 slots on the stand-in engine, whose answers take 2 s, a quarter of that more or less as their
+lengths vary: N Macs ideally finish 2 N samples a second, and 64 make 128, which two cores carry. (Answers of one length
+would end in all slots of all Macs at the same moment, which no model's do.) The run is planned and paused, resumed when
+all workers are ready, and ends by itself. Efficiency is the engine's time divided by the whole time of a slot, over at
+least 20 samples of every slot. SQLite, and PostgreSQL from the tests' wheel. Takes some twelve minutes, and 8 GiB for
+64 processes; `docs/how-many-macs-can-one-farm-have.md` keeps what was measured.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from common import ROOT, VARIANTS, Aim, Farm, report, spawn, table, temporary_farm, write_run
@@ -29,11 +30,12 @@ from farm import cpu_seconds
 from sqlalchemy import text
 
 from lemfarm.connections import DATABASE_VARIABLE, resolve
-from lemfarm.database import Database, open_database
+from lemfarm.database import Database, decoded, open_database
 from lemfarm.status import read_workers
 from producer.campaign import resume
 
 SLOTS, ENGINE_SECONDS, ROUNDS = 4, 2.0, 20
+TOKENS_PER_SECOND = 100.0
 FIRST_ROUNDS, LAST_ROUNDS = 3, 3  #: left out: the queue fills, the queue runs dry
 SAMPLES_PER_TEXT = 10
 CONNECTIONS = 500  #: PostgreSQL takes 100 unless told otherwise; 64 workers open some 200
@@ -41,6 +43,20 @@ EFFICIENCY = 0.98
 START_SECONDS, START_SECONDS_EACH, END_SECONDS = 60.0, 6.0, 60.0
 MIB = 1 << 20
 RUN = "many"
+
+
+class Finished(NamedTuple):
+    """When a sample was stored, and how long its engine takes for so many tokens."""
+
+    ended: float
+    engine_seconds: float
+
+
+class Pace(NamedTuple):
+    """What one worker did."""
+
+    per_second: float
+    efficiency: float
 
 
 def measure(counts: Sequence[int], databases: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -74,12 +90,12 @@ def many(farm: Farm, count: int, rounds: int) -> dict[str, Any]:
         _wait(lambda: _state(database) != "active", last, "the run to end")
         passed, used = time.monotonic() - began, _cpu(workers, farm) - before
         mib = statistics.mean(psutil.Process(worker.pid).memory_info().rss for worker in workers) / MIB
-    per_second = sum(_pace(times, rounds) for times in _finished(database))
+    paces = [_pace(samples, rounds) for samples in _finished(database)]
     database.close()
     return {
         "workers": count,
-        "per_second": per_second,
-        "efficiency": per_second / (count * SLOTS / ENGINE_SECONDS),
+        "per_second": sum(pace.per_second for pace in paces),
+        "efficiency": statistics.mean(pace.efficiency for pace in paces),
         "cores": used / passed,
         "mib_each": mib,
         "start_seconds": started,
@@ -87,12 +103,13 @@ def many(farm: Farm, count: int, rounds: int) -> dict[str, Any]:
 
 
 def _plan(farm: Farm, samples: int) -> Path:
-    """A run whose every answer takes the same time."""
+    """A run whose answers take the engine's seconds on average."""
     probes = -(-samples // (SAMPLES_PER_TEXT * VARIANTS))
     planned = probes * SAMPLES_PER_TEXT * VARIANTS
     path = write_run(farm.folder, RUN, probes=probes, samples=SAMPLES_PER_TEXT, quota={"accepted": planned})
     data = json.loads(path.read_text())
-    data["model"] |= {"tokens_per_second": 1e9, "first_token_seconds": ENGINE_SECONDS, "slots": SLOTS}
+    mean_tokens = round(ENGINE_SECONDS * TOKENS_PER_SECOND)
+    data["model"] |= {"tokens_per_second": TOKENS_PER_SECOND, "mean_tokens": mean_tokens, "slots": SLOTS}
     path.write_text(json.dumps(data))
     return path
 
@@ -138,24 +155,26 @@ def _wait(condition: Any, seconds: float, what: str) -> None:
         time.sleep(1.0)
 
 
-def _finished(database: Database) -> list[list[float]]:
-    """When each worker's samples were stored."""
+def _finished(database: Database) -> list[list[Finished]]:
+    """Each worker's samples, in the order in which they were stored."""
+    query = "SELECT worker_id, ended, generation FROM attempt WHERE ending = 'done' ORDER BY ended"
+    found: dict[str, list[Finished]] = {}
     with database.read() as connection:
-        rows = connection.execute(text("SELECT worker_id, ended FROM attempt WHERE ending = 'done' ORDER BY ended"))
-        times: dict[str, list[float]] = {}
-        for worker, ended in rows:
-            times.setdefault(worker, []).append(ended)
-    return list(times.values())
+        for worker, ended, generation in connection.execute(text(query)):
+            seconds = decoded(generation)["completion_tokens"] / TOKENS_PER_SECOND
+            found.setdefault(worker, []).append(Finished(ended, seconds))
+    return list(found.values())
 
 
-def _pace(times: Sequence[float], rounds: int) -> float:
-    """Samples a second of one worker, from the same place of an early round to that of a late one: slots end together,
-    so a window by the clock would be off by a round."""
+def _pace(samples: Sequence[Finished], rounds: int) -> Pace:
+    """Of one worker, without its first samples and its last ones."""
     first = FIRST_ROUNDS * SLOTS
-    whole = min(rounds, (len(times) - 1 - first) // SLOTS) * SLOTS
+    whole = min(rounds, (len(samples) - 1 - first) // SLOTS) * SLOTS
     if whole < rounds * SLOTS // 2:
-        raise SystemExit(f"a worker finished only {len(times)} samples")
-    return whole / (times[first + whole] - times[first])
+        raise SystemExit(f"a worker finished only {len(samples)} samples")
+    passed = samples[first + whole].ended - samples[first].ended
+    counted = samples[first + 1 : first + whole + 1]
+    return Pace(whole / passed, sum(sample.engine_seconds for sample in counted) / (SLOTS * passed))
 
 
 @contextmanager

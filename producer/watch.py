@@ -34,6 +34,7 @@ log = structlog.get_logger()
 TURN = "watcher"
 LOOK_VARIABLE = "LEMFARM_WATCH_SECONDS"
 LOOK_SECONDS = 1.0
+IDLE_LOOKS = 5  #: of the one that acts, to one of each that waits for its turn: a farm has one per process
 TURN_SECONDS = 15.0
 END_SECONDS = 5.0  #: in which a command that is being told something may end with its watcher
 LARGEST_SHARE = 0.1  #: of the time that watching may take; one slow look alone, as the first is, delays no wave
@@ -60,23 +61,28 @@ class Watcher:
         """Look again and again until `wait` says to end. Services that are away are waited for."""
         pause = float(os.environ.get(LOOK_VARIABLE) or LOOK_SECONDS)
         took = before = 0.0
-        while not wait(max(pause, min(took, before) / LARGEST_SHARE)):
+        acted = True
+        while not wait(max(pause if acted else pause * IDLE_LOOKS, min(took, before) / LARGEST_SHARE)):
             began = time.monotonic()
-            self.look_in_turn()
+            acted = self.look_in_turn()
             took, before = time.monotonic() - began, took
         self.leave()
         self.messenger.finish(END_SECONDS)
 
-    def look_in_turn(self) -> None:
-        """Look, if it is our turn; never raises: what is away now may be back at the next look."""
+    def look_in_turn(self) -> bool:
+        """Look, if it is our turn, and say whether it was; never raises: what is away now may be back at the next
+        look."""
+        ours = False
         try:
-            if take_turn(self.database, TURN, self.owner, TURN_SECONDS):
+            ours = take_turn(self.database, TURN, self.owner, TURN_SECONDS)
+            if ours:
                 self.look()
         except LemfarmError as error:
             log.warning("the watcher will look again", error=str(error))
         except Exception:
             log.exception("the watcher met an unexpected error")
         self.messenger.look()
+        return ours
 
     def leave(self) -> None:
         """Let another watcher act at once."""

@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import bindparam
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session
 
 from lemfarm.config import FarmConfig, PhaseConfig, RunConfig, config_from_data
-from lemfarm.database import Database
+from lemfarm.database import Database, decoded
 from lemfarm.dialogue import Message, Placement
 from lemfarm.engines.base import Request, Sampling
 from lemfarm.errors import NotFound
 from lemfarm.home import Home
-from lemfarm.records import Kernel, Phase, Probe, Run, Variant
+from lemfarm.records import Kernel, Phase, Run
 from lemfarm.work import Claim
 from producer.score_tasks import expected_of
 from workers.artifacts import Adapters
 
 FRESH_SECONDS = 2.0
-_WORDING = (
-    select(Probe.name, Variant.position, Variant.messages, Probe.fields)
-    .join(Probe, col(Probe.id) == Variant.probe_id)
-    .where(Variant.id == bindparam("variant"))
+_WORDING = text(
+    """SELECT probe.name, variant.position, variant.messages, probe.fields
+       FROM variant JOIN probe ON probe.id = variant.probe_id WHERE variant.id = :variant"""
 )
+_CONFIG_HASH = text("SELECT run.config_hash FROM run JOIN phase ON phase.run_id = run.id WHERE phase.id = :phase")
 _KEPT = 1000
 Found = TypeVar("Found")
 
@@ -94,8 +94,9 @@ class Library:
         known = self._rules.get(phase_id)
         if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
-        rules = self._read_rules(phase_id)
-        if known is not None and known[1].config_hash != rules.config_hash:
+        rules = known[1] if known is not None else self._read_rules(phase_id)
+        if known is not None and rules.config_hash != self._config_hash(phase_id):
+            rules = self._read_rules(phase_id)
             with self._lock:
                 self._wordings.clear()
         self._rules[phase_id] = (time.monotonic(), rules)
@@ -121,12 +122,16 @@ class Library:
     def _read_wording(self, variant_id: str) -> Wording:
         with self.database.read() as connection:
             probe, position, turns, fields = connection.execute(_WORDING, {"variant": variant_id}).one()
-            messages = tuple(Message(turn["role"], turn["content"]) for turn in turns)
-            return Wording(probe, position, messages, expected_of(fields))
+            messages = tuple(Message(turn["role"], turn["content"]) for turn in decoded(turns))
+            return Wording(probe, position, messages, expected_of(decoded(fields)))
 
     def _read_kernel(self, kernel_hash: str) -> str:
         with self.database.read() as connection, Session(bind=connection) as session:
             return session.get_one(Kernel, kernel_hash).text
+
+    def _config_hash(self, phase_id: int) -> str:
+        with self.database.read() as connection:
+            return str(connection.execute(_CONFIG_HASH, {"phase": phase_id}).scalar_one())
 
     def _read_rules(self, phase_id: int) -> Rules:
         with self.database.read() as connection, Session(bind=connection) as session:

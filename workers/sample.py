@@ -21,7 +21,7 @@ from workers.spool import Spool
 from workers.storing import store
 
 log = structlog.get_logger()
-LOOK_SECONDS = 0.5
+LOOK_SECONDS, CALM_LOOK_SECONDS = 0.5, 2.0  #: calm: nobody has asked this worker to end
 Value = TypeVar("Value")
 
 
@@ -97,7 +97,7 @@ class SampleRunner:
         deadline = time.monotonic() + rules.farm.deadline_seconds
         while True:
             try:
-                return future.result(timeout=LOOK_SECONDS)
+                return future.result(timeout=LOOK_SECONDS if self.shutdown.asked else CALM_LOOK_SECONDS)
             except TimeoutError:
                 if future.done():
                     raise

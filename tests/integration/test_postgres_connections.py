@@ -2,9 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import text
 
+from lemfarm import database as module
 from lemfarm.database import Database
+from lemfarm.errors import DatabaseDown
 from tests.postgres import PostgresServer, postgres, postgres_url  # noqa: F401
 
 THREADS = 40
@@ -25,3 +28,42 @@ def test_threads_queue_for_the_connections_of_their_process(postgres_url: str) -
     database.close()
     assert len(seen) == 5 * THREADS
     assert max(seen) <= MOST
+
+
+def test_a_connection_that_was_lost_while_it_rested_is_replaced(
+    postgres_url: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = Database(postgres_url)
+    monkeypatch.setattr(module, "_TRUSTED_SECONDS", 0.0)
+    lost = _own_process(database)
+    _end(postgres_url, lost)
+    assert _own_process(database) != lost
+    database.close()
+
+
+def test_a_connection_that_is_lost_between_two_uses_fails_one_of_them(
+    postgres_url: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not asked each time whether it still works: whoever uses it tries again anyway."""
+    database = Database(postgres_url)
+    monkeypatch.setattr(module, "_TRUSTED_SECONDS", 600.0)
+    lost = _own_process(database)
+    _end(postgres_url, lost)
+    with pytest.raises(DatabaseDown):
+        _own_process(database)
+    assert _own_process(database) != lost
+    database.close()
+
+
+def _own_process(database: Database) -> int:
+    with database.read() as connection:
+        return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+
+def _end(url: str, process: int) -> None:
+    other = Database(url)
+    with other.write() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": process})
+    other.close()

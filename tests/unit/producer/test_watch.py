@@ -4,6 +4,7 @@ import pytest
 
 from lemfarm.errors import BrokerDown, DatabaseDown
 from producer import campaign, watch
+from producer.turn import leave_turn, take_turn
 from producer.watch import Watcher
 from tests.ground import RUN_FILE, Ground
 
@@ -117,6 +118,21 @@ def test_it_looks_until_it_is_told_to_end_and_then_leaves_its_turn(ground: Groun
     assert len(ground.queue.messages) == 24
 
 
+def test_who_waits_for_its_turn_looks_less_often(ground: Ground, watcher: Watcher) -> None:
+    assert take_turn(ground.database, watch.TURN, "another", 60.0)
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            leave_turn(ground.database, watch.TURN, "another")
+        return len(pauses) > 4
+
+    watcher.run_until(wait)
+    idle = watch.LOOK_SECONDS * watch.IDLE_LOOKS
+    assert pauses == [watch.LOOK_SECONDS, idle, idle, watch.LOOK_SECONDS, watch.LOOK_SECONDS]
+
+
 def test_one_slow_look_delays_no_wave_and_two_do(
     ground: Ground, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,8 +141,9 @@ def test_one_slow_look_delays_no_wave_and_two_do(
     pauses: list[float] = []
     passed = [0.0]
 
-    def look() -> None:
+    def look() -> bool:
         passed[0] += next(lengths)
+        return True
 
     def wait(seconds: float) -> bool:
         pauses.append(round(seconds, 3))

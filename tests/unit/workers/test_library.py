@@ -72,6 +72,19 @@ def test_rules_are_read_again_when_they_may_have_changed(
     assert library.rules(1).phase.gates == ground.config(phases__0__gates=[{"min_chars": 7}]).phases[0].gates
 
 
+def test_rules_that_did_not_change_are_not_taken_apart_again(
+    ground: Ground, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read a configuration costs more than a claim, and 64 workers would do it for every second sample."""
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    ground.plan()
+    before = library.rules(1)
+    monkeypatch.setattr(module, "config_from_data", None)
+    now += module.FRESH_SECONDS
+    assert library.rules(1) is before
+
+
 def test_a_wording_knows_the_right_answer_of_its_probe(ground: Ground, library: Library) -> None:
     give_answers(ground, {"P0": "42", "P1": 7})
     ground.plan()
