@@ -27,9 +27,9 @@ from lemfarm.config import load_config
 from lemfarm.connections import resolve
 from lemfarm.database import Database, open_database
 from lemfarm.home import open_home
-from lemfarm.status import read_workers
 from lemfarm.supervisor import Child, Supervisor
 from lemfarm.supervisor import run as run_supervisor
+from lemfarm.worker_status import read_workers
 from producer.campaign import cancel, open_campaign, pause
 
 SAMPLES_PER_TEXT = 10

@@ -93,7 +93,7 @@ def opened() -> Any:
 def queued(campaign: Any) -> int:
     """Messages that wait for any model."""
     from lemfarm.broker import generate_queue, make_app, queue_length
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
 
     app = make_app(str(campaign.connections.broker))
     return queue_length(app, generate_queue(find_run(campaign.database, None).model_key))

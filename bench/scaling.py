@@ -31,7 +31,7 @@ from sqlalchemy import text
 
 from lemfarm.connections import DATABASE_VARIABLE, resolve
 from lemfarm.database import Database, decoded, open_database
-from lemfarm.status import read_workers
+from lemfarm.worker_status import read_workers
 from producer.campaign import resume
 
 SLOTS, ENGINE_SECONDS, ROUNDS = 4, 2.0, 20

@@ -24,7 +24,7 @@ from lemfarm.records import (
     Worker,
 )
 from lemfarm.records import Outcome as Outcomes
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,7 @@ from lemfarm.candidates import CellCandidates, cell_candidates, given_up_probes,
 from lemfarm.cut_loops import CutLoops, count_cut_loops
 from lemfarm.database import Database
 from lemfarm.decisions import answered_by, newest_decision, newest_stage
-from lemfarm.errors import NotFound
 from lemfarm.external_mix import Mix, read_outlook
-from lemfarm.host.power import PowerState
 from lemfarm.records import (
     UNTRAINED,
     WAITS_FOR_REVIEW,
@@ -24,12 +22,11 @@ from lemfarm.records import (
     Purpose,
     Run,
     TrainingStage,
-    Worker,
-    WorkerState,
 )
+from lemfarm.runs import find_run
+from lemfarm.worker_status import ALIVE_SECONDS, WorkerStatus, workers_seen
 
 RECENT_SECONDS = 300.0
-ALIVE_SECONDS = 120.0
 _SHOWN_REASONS = 5
 _FIRST_FIGURE = re.compile(r"(?<![\w.-])-?\d[\d.,]*")
 
@@ -71,39 +68,6 @@ class PhaseStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerMemory:
-    """What a worker's slots rest on, in bytes: what it may use, what it planned to, the most it has held so far.
-
-    `slots_by_memory` would fit, `slots_by_knee` pay; `shortage` says where fewer are used because memory ran short.
-    """
-
-    limit: int
-    planned: int
-    peak: int
-    slots_by_memory: int
-    slots_by_knee: int | None
-    shortage: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatus:
-    """One worker process that is, or was lately, alive. Ages in seconds."""
-
-    id: str
-    name: str
-    host: str
-    state: str
-    model_key: str
-    slots: int
-    in_flight: int
-    tokens_per_second: float
-    seen_ago: float
-    message: str
-    power: PowerState | None = None  #: none before its first look
-    memory: WorkerMemory | None = None  #: none for an engine that holds no model
-
-
-@dataclass(frozen=True, slots=True)
 class RunStatus:
     """A run at one moment. `samples_per_minute` over the last five minutes; `seconds_left` none when unknown."""
 
@@ -125,21 +89,6 @@ class RunStatus:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_run(database: Database, name: str | None) -> Run:
-    """The run of that name, or the latest. Raises NotFound, naming those that exist."""
-    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
-        query = select(Run).order_by(col(Run.activated).desc(), col(Run.id).desc())
-        runs = session.exec(query).all()
-    if not runs:
-        raise NotFound("there is no run in this farm yet. Start one with `lemfarm run CONFIG`.")
-    if name is None:
-        return runs[0]
-    for run in runs:
-        if run.name == name:
-            return run
-    raise NotFound(f"there is no run {name!r}; known: {', '.join(run.name for run in runs)}")
-
-
 def read_status(database: Database, name: str | None = None) -> RunStatus:
     """Everything that views show of a run. Raises NotFound, DatabaseDown."""
     run = find_run(database, name)
@@ -148,7 +97,7 @@ def read_status(database: Database, name: str | None = None) -> RunStatus:
         phases = _phases(session, connection, run.id)
         evaluation = _evaluation_counts(connection, run.id)
         done_recently, now = _recent(connection, database, run)
-        workers = _workers(session, now)
+        workers = workers_seen(session, now)
         measured = session.exec(select(Evaluation).where(Evaluation.run_id == run.id)).all()
         stranded = _stranded(connection, database, run)
         superseded = connection.execute(
@@ -179,19 +128,6 @@ def with_cut_loops(database: Database, status: RunStatus) -> RunStatus:
     run = find_run(database, status.run)
     assert run.id is not None
     return replace(status, cut_loops=count_cut_loops(database, run.id))
-
-
-def list_runs(database: Database) -> list[Run]:
-    """All runs, the latest first."""
-    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
-        return list(session.exec(select(Run).order_by(col(Run.activated).desc())))
-
-
-def read_workers(database: Database, *, all_of_them: bool = False) -> list[WorkerStatus]:
-    """Workers that live, or also those that are gone."""
-    with database.read() as connection, Session(bind=connection, expire_on_commit=False) as session:
-        now = float(connection.execute(text(f"SELECT {database.now}")).scalar_one())
-        return _workers(session, now, all_of_them=all_of_them)
 
 
 def _reviews(run: str, phases: Sequence[PhaseStatus]) -> Iterator[str]:
@@ -330,44 +266,6 @@ def _recent(connection: Connection, database: Database, run: Run) -> tuple[int, 
         {"run": run.id, "since": run.activated},
     ).one()
     return int(row.done), float(row.now)
-
-
-def _workers(session: Session, now: float, *, all_of_them: bool = False) -> list[WorkerStatus]:
-    gone = (WorkerState.STOPPED, WorkerState.DIED)
-    query = select(Worker).order_by(col(Worker.host), col(Worker.name), col(Worker.started))
-    if not all_of_them:
-        query = query.where(col(Worker.state).not_in(gone), Worker.last_seen > now - ALIVE_SECONDS)
-    return [
-        WorkerStatus(
-            id=row.id,
-            name=row.name,
-            host=row.host,
-            state=row.state,
-            model_key=row.model_key,
-            slots=row.slots,
-            in_flight=row.in_flight,
-            tokens_per_second=row.tokens_per_second,
-            seen_ago=max(0.0, now - row.last_seen),
-            message=row.message,
-            memory=_memory(row.facts),
-            power=PowerState.from_facts(row.facts),
-        )
-        for row in session.exec(query)
-    ]
-
-
-def _memory(facts: Mapping[str, Any]) -> WorkerMemory | None:
-    """None for an engine that holds no model."""
-    if not facts.get("memory_limit"):
-        return None
-    return WorkerMemory(
-        limit=facts["memory_limit"],
-        planned=facts.get("planned_bytes", 0),
-        peak=facts.get("peak_bytes", 0),
-        slots_by_memory=facts.get("slots_by_memory", 0),
-        slots_by_knee=facts.get("slots_by_knee"),
-        shortage=facts.get("shortage", ""),
-    )
 
 
 def _measurement(row: Evaluation) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from lemfarm import __version__
 from lemfarm.database import Database, decoded
 from lemfarm.errors import NotFound
 from lemfarm.records import Run
+from lemfarm.runs import find_run
 from lemfarm.scoring.ab_files import AbAnswer, write_ab_file
-from lemfarm.status import find_run
 from producer.measured_answers import trained_probes
 
 

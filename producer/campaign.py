@@ -31,7 +31,8 @@ from lemfarm.models import FoundModel, check_architecture, find_model, is_hub_id
 from lemfarm.notices import tell_here
 from lemfarm.records import BLOCKED, Phase, PhaseState, Run, RunState
 from lemfarm.report import WrittenReport, read_report, write_report
-from lemfarm.status import RunStatus, find_run, read_status
+from lemfarm.runs import find_run
+from lemfarm.status import RunStatus, read_status
 from lemfarm.supervisor import Event, Supervisor
 from lemfarm.training.phases import open_stage, retry_trainings
 from lemfarm.up import is_kept

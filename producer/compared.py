@@ -19,9 +19,9 @@ from lemfarm.errors import InputError
 from lemfarm.evaluation.comparison import Model
 from lemfarm.evaluation.measurement import Split
 from lemfarm.records import Adapter, Phase
+from lemfarm.runs import find_run
 from lemfarm.scorers import get_scorer
 from lemfarm.scoring.ab_files import read_ab_file
-from lemfarm.status import find_run
 from producer.measured_answers import EvaluationAnswers, evaluation_answers
 
 BASE = "base"

@@ -27,7 +27,7 @@ from lemfarm.gates import gate_hash
 from lemfarm.identity import content_hash
 from lemfarm.json_entries import Fault
 from lemfarm.records import Phase, Run
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from producer.external_judging import FINISH_REASON, PAGE, ExternalText, judge_external
 from producer.external_sources import answers_of_run, phase_questions
 

@@ -11,7 +11,7 @@ from lemfarm.dialogue import Message
 from lemfarm.engines.base import FinishReason
 from lemfarm.probes import Probe
 from lemfarm.records import Outcome
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from producer.course import probe_key, variant_key
 from producer.external_judging import PAGE
 

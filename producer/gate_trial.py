@@ -13,7 +13,7 @@ from lemfarm.database import Database
 from lemfarm.gates import duplicates_gate
 from lemfarm.planning import Cell
 from lemfarm.records import WAITS_FOR_REVIEW, Outcome, Phase, PhaseState, Probe
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from producer.gate_change import Difference, GateChange, change_gates
 from producer.judging import Judged, JudgedPage, Progress, Which, count_done, judged_pages
 from producer.quota_outlook import Outlook, ThinProbe, outlook, starving, with_skipped

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lemfarm.config import PhaseConfig, RunConfig, config_warnings
-from lemfarm.config.rules import estimated_tokens
+from lemfarm.config.grid import estimated_tokens
 from lemfarm.curation.external_files import FoundAnswer, read_answers
 from lemfarm.estimates import Rate, Training, generation_seconds, training_plan
 from lemfarm.home import Home

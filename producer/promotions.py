@@ -11,7 +11,7 @@ from typing import Any
 from lemfarm.database import Database
 from lemfarm.errors import InputError
 from lemfarm.records import BLOCKED, Phase, PhaseState, Run, RunState
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from lemfarm.training import attempts, promotion
 from lemfarm.training.promotion import find_phase
 

@@ -11,7 +11,7 @@ from lemfarm.database import Database
 from lemfarm.gates import gate_hash
 from lemfarm.identity import content_hash
 from lemfarm.records import UNTRAINED, Phase, PhaseState, Run, RunState, StageState, TrainingStage
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from producer.gate_change import ChangedGates, Difference, GateChange, change_gates
 from producer.judging import Progress, count_done
 from producer.plan import refuse_foreign

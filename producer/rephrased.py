@@ -9,8 +9,8 @@ from lemfarm.config import RunConfig
 from lemfarm.database import Database, decoded, prepared
 from lemfarm.records import Outcome, SampleState
 from lemfarm.rephrasing import clean
+from lemfarm.runs import find_run
 from lemfarm.scorers.rephrasing import FAULTS, LEAST_CHANGED
-from lemfarm.status import find_run
 from lemfarm.wording import changed_share
 from producer.rephrase import PHASE, SCORER, Pair, RephrasingPlan
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from lemfarm.database import Database, prepared
 from lemfarm.errors import InputError
 from lemfarm.ledger import Ledger
+from lemfarm.runs import find_run
 from lemfarm.scorers import Scorer
 from lemfarm.scoring.processes import map_in_order
-from lemfarm.status import find_run
 from producer.judging import Progress
 from producer.score_tasks import Scored, ScoreTask, find_scorer, score_tasks
 from producer.text_scores import task_of

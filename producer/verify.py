@@ -12,7 +12,7 @@ from lemfarm.database import Database
 from lemfarm.identity import content_hash, fingerprint, sample_id, sample_seed
 from lemfarm.ledger import Ledger
 from lemfarm.records import Kernel, Phase, Purpose, Run, Sample, Variant
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from producer.course import EVALUATION
 
 SHOWN = 20

@@ -78,7 +78,7 @@ def _find(farm: "Farm", name: str | None) -> "FoundModel":
     from lemfarm.config import MlxModel, config_from_data
     from lemfarm.errors import InputError, LemfarmError
     from lemfarm.models import find_model
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
 
     if name is not None:
         return find_model(str(Path(name).expanduser()), home=farm.home)

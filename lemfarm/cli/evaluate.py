@@ -219,7 +219,7 @@ def _write_all(database: "Database", models: "Sequence[Compared]", folder: Path)
 def _targets(database: "Database | None", models: "Sequence[Compared]") -> "Mapping[str, TargetConfig]":
     """What the first run of the comparison is meant to reach."""
     from lemfarm.config import config_from_data
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
 
     run = next((one.run for one in models if one.run), None)
     if database is None or run is None:

@@ -82,7 +82,7 @@ def export(
     """
     from lemfarm.cli.progress import count_bar
     from lemfarm.curation.export import export_run
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
 
     _check_destination(to, private=private, dry_run=dry_run, licence=licence)
     farm = open_farm(home, database, broker)

@@ -117,7 +117,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check that the books balance and every invariant holds; exit 1 with the offending ids where one does not."""
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
     from producer.verify import verify_run
 
     store = open_farm(home, database, broker).database()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lemfarm.home import Home
-    from lemfarm.status import PhaseStatus, RunStatus, WorkerStatus
+    from lemfarm.status import PhaseStatus, RunStatus
+    from lemfarm.worker_status import WorkerStatus
     from producer.campaign import Campaign
 
 PLAIN_SECONDS = 10.0

@@ -68,7 +68,7 @@ def now(
     """Show answers one by one, and take a decision on each: accept, reject, edit, skip, undo; with --json list them."""
     from lemfarm.curation.review_queue import Mode, read_queue, reviewed_phases
     from lemfarm.errors import InputError
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
 
     if second and settle:
         raise InputError("--second gives an opinion, --settle decides between those there are: choose one.")
@@ -130,7 +130,7 @@ def import_(
 ) -> None:
     """Read decisions back from Label Studio, Prodigy or JSONL. The same file again changes nothing; 1 if any could not
     be taken."""
-    from lemfarm.status import find_run
+    from lemfarm.runs import find_run
     from producer.review_exchange import import_decisions
 
     store = open_farm(home, database, broker).database()

@@ -217,8 +217,8 @@ def _file_pairs(
 
 def _run_pairs(farm: Farm, run: str, first: str, second: str, jobs: int | None) -> "Sequence[Pair]":
     """The pairs of a run, after what is not scored yet has been: those scores are kept."""
+    from lemfarm.runs import find_run
     from lemfarm.scoring.pairs import stored_pairs
-    from lemfarm.status import find_run
     from producer.run_scores import score_stored
 
     database = farm.database()

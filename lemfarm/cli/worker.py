@@ -134,7 +134,7 @@ def list_workers(
     """Workers of the farm, their state, speed, power and heat, and why one refused or rests."""
     from rich.markup import escape
 
-    from lemfarm.status import read_workers
+    from lemfarm.worker_status import read_workers
 
     found = read_workers(open_farm(home, database, broker).database(), all_of_them=all_)
     if as_json:

@@ -47,9 +47,11 @@ from lemfarm.config.phase import (
     ScoreGate,
     TruncatedGate,
 )
-from lemfarm.config.rules import Sections, broken_rules, sections_of, warnings_of
+from lemfarm.config.rules import broken_rules
 from lemfarm.config.run import EvaluateConfig, RunConfig, TrainConfig
+from lemfarm.config.sections import Sections, sections_of
 from lemfarm.config.source import Problem, Source, read_source
+from lemfarm.config.warnings import warnings_of
 from lemfarm.errors import ConfigError
 from lemfarm.identity import content_hash, file_hash
 from lemfarm.yaml_places import add_core_scalars

@@ -10,7 +10,7 @@ from lemfarm.curation.contenders import external_name
 from lemfarm.curation.duplicates import twin_in
 from lemfarm.database import Database, prepared
 from lemfarm.errors import NotFound
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from lemfarm.gates import gate_scorer
 from lemfarm.home import write_whole
 from lemfarm.identity import content_hash, file_hash
 from lemfarm.records import Answer, Attempt, Kernel, Phase, Probe, Run, Sample, Score
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 Advance = Callable[[int, int | None], None]
 """Told how many rows are written, and how many there are."""

@@ -14,7 +14,7 @@ from lemfarm.database import Database
 from lemfarm.errors import NotFound
 from lemfarm.external_mix import Mix, read_outlook
 from lemfarm.records import ExternalAnswer, Phase, Probe, Variant
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 
 @dataclass(frozen=True, slots=True)

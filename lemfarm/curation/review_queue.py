@@ -19,7 +19,7 @@ from lemfarm.database import Database
 from lemfarm.errors import InputError
 from lemfarm.identity import content_hash
 from lemfarm.records import UNTRAINED, WAITS_FOR_REVIEW, Outcome, Phase, ReviewDecision
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 
 class Mode(StrEnum):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from lemfarm.config.rules import estimated_tokens
+from lemfarm.config.grid import estimated_tokens
 from lemfarm.dialogue import Message, Placement
 from lemfarm.engines.base import Completion, EngineFacts, Finished, Request, Sampling
 from lemfarm.engines.openai_client import (

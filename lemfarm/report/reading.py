@@ -15,7 +15,8 @@ from lemfarm.report.facts import Origin, Report
 from lemfarm.report.reading_evaluation import read_evaluation
 from lemfarm.report.reading_phases import read_phase
 from lemfarm.report.reading_work import read_attempts, read_machines, work_of
-from lemfarm.status import find_run, read_status, with_cut_loops
+from lemfarm.runs import find_run
+from lemfarm.status import read_status, with_cut_loops
 
 _NOT_SHOWN = "(set; not shown)"  #: a command of a person's may hold a key
 

@@ -15,7 +15,7 @@ from lemfarm.errors import InputError, ModelError, NotFound
 from lemfarm.home import Home
 from lemfarm.models import FoundModel, find_model, is_hub_id, verify_model
 from lemfarm.records import Adapter, LossPoint, Model, Phase, Purpose, Run, Sample, TrainingStage
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from lemfarm.training.adapters import verify
 from lemfarm.training.artifacts import fetch, open_store
 

@@ -10,7 +10,7 @@ from lemfarm.config import config_from_data
 from lemfarm.database import Database
 from lemfarm.errors import NotFound
 from lemfarm.records import Adapter, LossPoint, Phase, TrainingStage
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 #: What a finished adapter's record says of its training, as far as a person wants to compare it with the forecast.
 MEASURED = (

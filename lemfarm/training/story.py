@@ -10,7 +10,7 @@ from lemfarm.config import config_from_data
 from lemfarm.database import Database
 from lemfarm.decisions import Decision, decisions_of
 from lemfarm.records import Adapter, Phase, TrainingStage
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 
 
 @dataclass(frozen=True, slots=True)

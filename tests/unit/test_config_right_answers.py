@@ -69,5 +69,5 @@ def test_a_plugin_that_does_not_load_is_left_to_whoever_scores(folder: Path, mon
     def broken(name: str) -> None:
         raise InputError(f"the scorer plug-in {name!r} cannot be loaded")
 
-    monkeypatch.setattr("lemfarm.config.rules.get_scorer", broken)
+    monkeypatch.setattr("lemfarm.config.right_answers.get_scorer", broken)
     assert config_warnings(load(folder, GATE)) == []

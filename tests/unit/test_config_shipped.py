@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lemfarm.config import PhaseConfig, RunConfig, ScoreGate, config_warnings, json_schema, load_config
-from lemfarm.config.rules import grid_of
+from lemfarm.config.grid import grid_of
 from lemfarm.probes import read_probes
 
 CONFIGS = Path(__file__).parents[2] / "configs"

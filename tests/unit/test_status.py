@@ -9,7 +9,9 @@ from sqlmodel import select
 from lemfarm.engines.base import FinishReason
 from lemfarm.errors import NotFound
 from lemfarm.records import Purpose, Worker
-from lemfarm.status import PhaseStatus, WorkerMemory, find_run, list_runs, read_status, read_workers
+from lemfarm.runs import find_run, list_runs
+from lemfarm.status import PhaseStatus, read_status
+from lemfarm.worker_status import WorkerMemory, read_workers
 from producer.evaluation import measure
 from tests.ground import RUN_FILE, SHORT_ANSWER, Ground
 from workers.host import add_facts

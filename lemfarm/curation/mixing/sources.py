@@ -23,7 +23,7 @@ from lemfarm.identity import file_hash
 from lemfarm.importing.spellings import Refused
 from lemfarm.json_entries import entries_of
 from lemfarm.records import Phase, Run
-from lemfarm.status import find_run
+from lemfarm.runs import find_run
 from lemfarm.text_files import decode
 
 OpenDatabase = Callable[[], Database]
