@@ -6,8 +6,9 @@ N worker processes of 4 slots on the stand-in engine, whose answers take 2 s, a 
 lengths vary: N Macs ideally finish 2 N samples a second, and 64 make 128, which two cores carry. (Answers of one length
 would end in all slots of all Macs at the same moment, which no model's do.) The run is planned and paused, resumed when
 all workers are ready, and ends by itself. Efficiency is the engine's time divided by the whole time of a slot, over at
-least 20 samples of every slot. SQLite, and PostgreSQL from the tests' wheel. Takes some twelve minutes, and 8 GiB for
-64 processes; `docs/how-many-macs-can-one-farm-have.md` keeps what was measured.
+least 20 samples of every slot; beside it stands the CPU that a sample costs its worker and the head node. SQLite, and
+PostgreSQL from the tests' wheel. Takes some twelve minutes, and 8 GiB for 64 processes;
+`docs/how-many-macs-can-one-farm-have.md` keeps what was measured.
 """
 
 import argparse
@@ -52,6 +53,13 @@ class Finished(NamedTuple):
     engine_seconds: float
 
 
+class Spent(NamedTuple):
+    """Seconds of CPU: of the workers, and of what a head node carries for them, the broker and a PostgreSQL server."""
+
+    workers: float
+    head: float
+
+
 class Pace(NamedTuple):
     """What one worker did."""
 
@@ -65,9 +73,11 @@ def measure(counts: Sequence[int], databases: Sequence[str], rounds: int) -> dic
     for name, count in itertools.product(databases, counts):
         with ExitStack() as stack:
             farm = stack.enter_context(temporary_farm())
+            server = None
             if name == "postgresql":
-                farm = on_postgres(farm, stack.enter_context(postgres_url()))
-            found.append({"database": name, **many(farm, count, rounds)})
+                url, server = stack.enter_context(postgres())
+                farm = on_postgres(farm, url)
+            found.append({"database": name, **many(farm, count, rounds, server)})
         sys.stderr.write(f"{name}, {count} workers: efficiency {found[-1]['efficiency']:.3f}\n")
     for one in found:
         single = next((other for other in found if other["database"] == one["database"] and other["workers"] == 1), one)
@@ -75,28 +85,32 @@ def measure(counts: Sequence[int], databases: Sequence[str], rounds: int) -> dic
     return {"engine_seconds": ENGINE_SECONDS, "slots": SLOTS, "rounds": rounds, "measured": found}
 
 
-def many(farm: Farm, count: int, rounds: int) -> dict[str, Any]:
-    """One farm with so many workers, from its start to the end of its run."""
+def many(farm: Farm, count: int, rounds: int, server: int | None) -> dict[str, Any]:
+    """One farm with so many workers, from its start to the end of its run; `server`: the process of its PostgreSQL."""
     database = open_database(farm.connections.database, migrate=True)
     config = _plan(farm, count * SLOTS * (FIRST_ROUNDS + rounds + LAST_ROUNDS))
     spawn([str(ROOT / "bench" / "farm.py"), "--stage", "plan-paused", "--file", str(config)], farm.environment)
     began = time.monotonic()
     with worker_processes(farm, count) as workers:
         _wait(lambda: _ready(database) == count, START_SECONDS + START_SECONDS_EACH * count, "all workers to be ready")
-        started, before = time.monotonic() - began, _cpu(workers, farm)
+        started, before = time.monotonic() - began, _spent(workers, farm, server)
         resume(database, RUN)
         began = time.monotonic()
         last = END_SECONDS + 3 * ENGINE_SECONDS * (FIRST_ROUNDS + rounds + LAST_ROUNDS)
         _wait(lambda: _state(database) != "active", last, "the run to end")
-        passed, used = time.monotonic() - began, _cpu(workers, farm) - before
+        passed, after = time.monotonic() - began, _spent(workers, farm, server)
         mib = statistics.mean(psutil.Process(worker.pid).memory_info().rss for worker in workers) / MIB
-    paces = [_pace(samples, rounds) for samples in _finished(database)]
+    finished = _finished(database)
+    paces, samples = [_pace(of_one, rounds) for of_one in finished], sum(map(len, finished))
+    by_workers, by_head = after.workers - before.workers, after.head - before.head
     database.close()
     return {
         "workers": count,
         "per_second": sum(pace.per_second for pace in paces),
         "efficiency": statistics.mean(pace.efficiency for pace in paces),
-        "cores": used / passed,
+        "cores": (by_workers + by_head) / passed,
+        "worker_ms": by_workers / samples * 1000,
+        "head_ms": by_head / samples * 1000,
         "mib_each": mib,
         "start_seconds": started,
     }
@@ -133,9 +147,16 @@ def worker_processes(farm: Farm, count: int) -> Iterator[list["subprocess.Popen[
             worker.wait(timeout=END_SECONDS)
 
 
-def _cpu(workers: Sequence["subprocess.Popen[bytes]"], farm: Farm) -> float:
-    """Of the workers and the broker; a PostgreSQL server is not counted."""
-    return sum(cpu_seconds(pid) for pid in [farm.valkey_pid, *(worker.pid for worker in workers)])
+def _spent(workers: Sequence["subprocess.Popen[bytes]"], farm: Farm, server: int | None) -> Spent:
+    """So far."""
+    by_head = cpu_seconds(farm.valkey_pid) + (_with_children(server) if server else 0.0)
+    return Spent(sum(cpu_seconds(worker.pid) for worker in workers), by_head)
+
+
+def _with_children(pid: int) -> float:
+    """Of a PostgreSQL server, whose every connection is a process, those that ended too."""
+    server = psutil.Process(pid)
+    return sum(server.cpu_times()[:4]) + sum(sum(child.cpu_times()[:2]) for child in server.children())
 
 
 def _ready(database: Database) -> int:
@@ -178,12 +199,14 @@ def _pace(samples: Sequence[Finished], rounds: int) -> Pace:
 
 
 @contextmanager
-def postgres_url() -> Iterator[str]:
-    """A throw-away PostgreSQL that keeps what it was told, as a real one does; its URL."""
+def postgres() -> Iterator[tuple[str, int | None]]:
+    """A throw-away PostgreSQL that keeps what it was told, as a real one does: its URL and, where it is ours, its
+    process."""
     from tests.postgres import postgres_server
 
     with postgres_server(options=("-c", f"max_connections={CONNECTIONS}")) as server:
-        yield server.create_database()
+        pid = (server.folder / "data" / "postmaster.pid").read_text().split()[0] if server.folder else None
+        yield server.create_database(), int(pid) if pid else None
 
 
 def on_postgres(farm: Farm, url: str) -> Farm:
@@ -203,13 +226,15 @@ def aims_of(result: dict[str, Any]) -> list[Aim]:
 
 def lines_of(result: dict[str, Any]) -> list[str]:
     """The table."""
-    heads = ["database, processes", "samples/s", "ideal", "efficiency", "against one", "cores", "MiB each", "start, s"]
+    heads = ["database, processes", "samples/s", "ideal", "efficiency", "against one", "cores", "ms of worker"]
+    heads += ["ms of head node", "MiB each", "start, s"]
     rows: list[list[object]] = [
         [
             f"{one['database']}, {one['workers']} x {SLOTS}",
             one["per_second"],
             one["workers"] * SLOTS / ENGINE_SECONDS,
-            *(one[key] for key in ("efficiency", "against_one", "cores", "mib_each", "start_seconds")),
+            *(one[key] for key in ("efficiency", "against_one", "cores", "worker_ms", "head_ms")),
+            *(one[key] for key in ("mib_each", "start_seconds")),
         ]
         for one in result["measured"]
     ]
