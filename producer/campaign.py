@@ -63,6 +63,7 @@ class Campaign:
     models: Mapping[str, Path] = field(default_factory=dict)
     leave_services: bool = False
     on_event: Callable[[Event], None] = lambda _event: None
+    interrupted: bool = False  #: a person asked for the end
     _supervisor: Supervisor | None = None
     _watcher: Watcher | None = None
     _run: str = ""
@@ -111,8 +112,12 @@ class Campaign:
 
     def follow(self) -> Iterator[RunStatus]:
         """Watch, and yield the status about once a second until the run has ended; a database that is away is waited
-        for. Raises ModelError when all local workers gave up and nobody else is at work."""
+        for. Raises ModelError when all local workers gave up and nobody else is at work, KeyboardInterrupt once
+        `interrupted` is set: an exception that a signal raises is lost where it falls into a callback of the garbage
+        collector."""
         while True:
+            if self.interrupted:
+                raise KeyboardInterrupt
             if self._watcher is not None:
                 self._watcher.look_in_turn()
             for event in self._supervisor.poll() if self._supervisor else ():

@@ -111,9 +111,11 @@ def interruptible(campaign: "Campaign") -> "Iterator[None]":
     and what they held is free when its lease ends. Nothing is lost either way."""
 
     def interrupt(_number: int, _frame: Any) -> None:
+        campaign.interrupted = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     except KeyboardInterrupt:
@@ -123,7 +125,8 @@ def interruptible(campaign: "Campaign") -> "Iterator[None]":
         raise
     finally:
         _close(campaign)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _close(campaign: "Campaign") -> None:

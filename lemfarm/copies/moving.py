@@ -150,7 +150,7 @@ def _refuse_same(old: Database, new: Database) -> None:
         same = _path(old.url).resolve() == _path(new.url).resolve()
     else:
         lock = text("SELECT pg_try_advisory_xact_lock(:key)").bindparams(key=_SAME_DATABASE)
-        with old.read() as one, new.read() as other:
+        with old.snapshot() as one, new.snapshot() as other:
             one.execute(lock)
             same = not other.execute(lock).scalar_one()
     if same:

@@ -69,7 +69,7 @@ def here(ground: Ground) -> Connections:
 
 def contents(database: Database) -> Mapping[str, tuple[int, str]]:
     """Each table's rows, told by count and hash."""
-    with database.read() as connection:
+    with database.snapshot() as connection:
         return {found.table: (found.rows, found.digest) for found in digests(connection)}
 
 
@@ -188,7 +188,7 @@ def test_a_text_that_postgres_cannot_hold_is_named(ground: Ground, target: str, 
     ground.execute("UPDATE attempt SET error = 'a' || char(0) || 'b' WHERE id = 3")
     with pytest.raises(InputError, match=r"table attempt, row 3: error holds a NUL"):
         carry(ground, target, broker)
-    with Database(target).read() as connection:
+    with Database(target).snapshot() as connection:
         assert sum(found.rows for found in digests(connection)) == 0
 
 

@@ -58,6 +58,15 @@ def end_run(ground: Ground, state: str) -> None:
     ground.execute("UPDATE run SET state = :state", state=state)
 
 
+def test_following_ends_though_the_exception_of_a_signal_was_lost(campaign: Campaign) -> None:
+    """Python drops what is raised in a callback of its garbage collector; Ctrl-C once fell into one."""
+    looks = campaign.follow()
+    next(looks)
+    campaign.interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        next(looks)
+
+
 # ---- following
 
 
