@@ -68,8 +68,8 @@ class Database:
 
     @contextmanager
     def write_at_once(self) -> Iterator[Connection]:
-        """For a single statement that writes, to PostgreSQL only: its own transaction, in one round trip. Raises as
-        `write`."""
+        """For a single statement that writes, to PostgreSQL only: its own transaction, in one round trip. On SQLite a
+        statement that writes waits for its turn, see `write`. Raises DatabaseDown, NoSpace."""
         with self.read() as connection:
             yield connection
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, or_, text
+from sqlalchemy import Connection, Row, String, TextClause, bindparam, or_, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.selectable import TextualSelect
 
@@ -89,21 +89,18 @@ class Ledger:
 
     def claim(self, sample_id: str, worker_id: str, lease_seconds: float) -> Claim | None:
         """Lease a pending sample of an active run; none when it is not to be had: forget the message."""
-        values = {"id": sample_id, "worker": worker_id, "lease": lease_seconds}
+        row = self._claim_and_begin({"id": sample_id, "worker": worker_id, "lease": lease_seconds})
+        return None if row is None else Claim(sample_id=sample_id, **row._mapping)
+
+    def _claim_and_begin(self, values: Mapping[str, Any]) -> Row[Any] | None:
         if not self.database.is_sqlite:
             with self.database.write_at_once() as connection:
-                row = connection.execute(_claim_and_begin(self._now), values).one_or_none()
-                return None if row is None else Claim(sample_id=sample_id, **row._mapping)
+                return connection.execute(_claim_at_once(self._now), values).one_or_none()
         with self.database.write() as connection:
             row = connection.execute(_claim(self._now), values).one_or_none()
-            if row is None:
-                return None
-            claim = Claim(sample_id=sample_id, **row._mapping)
-            begin = (
-                f"INSERT INTO attempt ({_ATTEMPT}) VALUES (:id, :epoch, :worker, false, {self._now}, '', '', '{{}}')"
-            )
-            connection.execute(prepared(begin), {"id": sample_id, "epoch": claim.epoch, "worker": worker_id})
-            return claim
+            if row is not None:
+                connection.execute(_begin(self._now), {**values, "epoch": row.epoch})
+            return row
 
     def begin_alone(self, sample_id: str, epoch: int) -> None:
         """Note that the sample is about to run with nothing beside it: a death now is its own doing."""
@@ -373,8 +370,12 @@ def _claim(now: str) -> TextualSelect:
     return text(_lease(now)).columns(sampling=Sample.__table__.c.sampling.type)  # type: ignore[attr-defined]
 
 
+def _begin(now: str) -> TextClause:
+    return prepared(f"INSERT INTO attempt ({_ATTEMPT}) VALUES (:id, :epoch, :worker, false, {now}, '', '', '{{}}')")
+
+
 @cache
-def _claim_and_begin(now: str) -> TextualSelect:
+def _claim_at_once(now: str) -> TextualSelect:
     """The claim and its attempt in one statement, which SQLite does not have: one round trip instead of four."""
     return text(
         f"""WITH claimed AS ({_lease(now)}),

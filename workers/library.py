@@ -94,8 +94,9 @@ class Library:
         known = self._rules.get(phase_id)
         if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
-        rules = known[1] if known is not None else self._read_rules(phase_id)
-        if known is not None and rules.config_hash != self._config_hash(phase_id):
+        if known is not None and known[1].config_hash == self._config_hash(phase_id):
+            rules = known[1]
+        else:
             rules = self._read_rules(phase_id)
             with self._lock:
                 self._wordings.clear()
