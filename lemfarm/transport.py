@@ -11,6 +11,7 @@ would delay how soon a half-open connection is noticed, which takes this time an
 from typing import Any
 
 from kombu.transport import redis
+from redis.exceptions import ResponseError
 
 
 class Channel(redis.Channel):  # type: ignore[misc]
@@ -31,3 +32,6 @@ class Transport(redis.Transport):  # type: ignore[misc]
 
     Channel = Channel
     brpop_timeout = 3
+    #: A server whose disk is full answers every write with an error. Celery ends a worker for that, but waits for a
+    #: server that is away: it is the same here, for there will be room again.
+    connection_errors = (*redis.Transport.connection_errors, ResponseError)
