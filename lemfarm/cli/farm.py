@@ -1,6 +1,6 @@
 """`status`, `pause`, `resume`, `cancel`, `requeue`, `verify`.
 
-Twins: `lemfarm.status`, `producer.campaign`, `producer.verify`.
+Twins: `lemfarm.status`, `lemfarm.runs`, `producer.campaign`, `producer.verify`.
 """
 
 import time

@@ -1,7 +1,6 @@
 """Rules between the sections of a run file. A broken one keeps the file from being used.
 
-The rules look at whichever sections are valid
-by themselves, so that one bad key does not hide what else is wrong.
+The rules look at whichever sections are valid by themselves, so that one bad key does not hide what else is wrong.
 """
 
 from collections.abc import Iterator
